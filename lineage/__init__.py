@@ -1,0 +1,1 @@
+"""lineage: runs, artifacts, their versions and the edges between them, in one project file."""

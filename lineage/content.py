@@ -1,0 +1,211 @@
+"""Bytes in two places: small blobs inside the project file, the others beside it; verified when handed out."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final
+
+from blake3 import blake3
+
+from lineage.blobs import INLINE_LIMIT, BlobFolder, Staged, Staging
+from lineage.database import Database
+from lineage.errors import CorruptionError, ErrorKind
+from lineage.manifests import manifest_digest, split
+from lineage.records import Entry
+from lineage.statements import content as rows
+from lineage.values import Digest
+
+_AHEAD_BYTES: Final = 4 << 20
+_AHEAD_ROWS: Final = 5_000
+"""What one transaction ahead of the version's own may hold: some 20 ms of the writer lock."""
+
+Work = Callable[[sqlite3.Connection], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DraftEntry:
+    """An entry of a draft; `staged` is None where the bytes are stored already or are not ours."""
+
+    entry: Entry
+    staged: Staged | None
+
+
+@dataclass(slots=True)
+class RowsAhead:
+    """Rows written ahead of the version that names them, a bounded number per transaction.
+
+    Blobs before manifests before the version: whatever a crash leaves is named by nothing, and ``gc`` takes it.
+    The last, small group waits for :meth:`drain`, so that a small log is one transaction.
+    """
+
+    database: Database
+    _waiting: list[Work] = field(default_factory=list)
+    _rows: int = 0
+    _bytes: int = 0
+
+    def add(self, work: Work, *, rows: int = 1, size: int = 0) -> None:
+        """Take on the writing of some rows."""
+        self._waiting.append(work)
+        self._rows += rows
+        self._bytes += size
+        if self._rows >= _AHEAD_ROWS or self._bytes >= _AHEAD_BYTES:
+            with self.database.write() as connection:
+                self.drain(connection)
+
+    def drain(self, connection: sqlite3.Connection) -> None:
+        """Write what waits."""
+        for work in self._waiting:
+            work(connection)
+        self._waiting, self._rows, self._bytes = [], 0, 0
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A listing whose bytes are stored: what a manifest row is made from."""
+
+    digest: Digest
+    file_count: int
+    size: int
+    parts: tuple[Digest, ...]
+
+
+def listing(entries: Iterable[DraftEntry]) -> list[Entry]:
+    """Return the entries of a draft in the order of a manifest."""
+    return sorted((item.entry for item in entries), key=lambda entry: entry.path)
+
+
+def put_bytes(
+    blobs: BlobFolder,
+    ahead: RowsAhead,
+    entries: Sequence[DraftEntry],
+    staging: Staging | None,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Store the staged bytes of a draft, files before rows; call it inside ``blobs.storing()``."""
+    staged = {item.staged.digest: item.staged for item in entries if item.staged is not None}
+    files = [one for one in staged.values() if one.path is not None]
+    for one in files:
+        blobs.put(one)
+        if progress is not None:
+            progress(one.size)
+    blobs.sync(one.digest for one in files)
+    if files:
+        ahead.add(lambda connection: rows.insert_blobs(connection, [(f.digest, f.size) for f in files]), rows=len(files))
+    small = [one for one in staged.values() if one.path is None]
+    if staging is not None:
+        _put_small(ahead, small, staging)
+
+
+def _put_small(ahead: RowsAhead, small: Sequence[Staged], staging: Staging) -> None:
+    with ahead.database.read() as connection:
+        held = rows.held_inside(connection, [one.digest for one in small])
+    for one in small:
+        if one.digest not in held:
+            ahead.add(_small_blob(one, staging), rows=2, size=one.size)
+
+
+def _small_blob(one: Staged, staging: Staging) -> Work:
+    def write(connection: sqlite3.Connection) -> None:
+        rows.insert_blobs(connection, [(one.digest, one.size)])
+        rows.insert_chunks(connection, [(staging.read(one), one.digest)])
+
+    return write
+
+
+def put_listing(ahead: RowsAhead, entries: Sequence[Entry]) -> Content:
+    """Store the parts of a sorted listing that are new, and return what its manifest is made of."""
+    parts = list(split(entries))
+    with ahead.database.read() as connection:
+        known = rows.known_parts(connection, [digest for digest, _ in parts])
+    for digest, part in parts:
+        if digest not in known:
+            ahead.add(_part(digest, part), rows=len(part) + 1)
+    size = sum(entry.size or 0 for entry in entries)
+    return Content(manifest_digest(entries), len(entries), size, tuple(digest for digest, _ in parts))
+
+
+def _part(digest: Digest, entries: Sequence[Entry]) -> Work:
+    return lambda connection: rows.insert_part(connection, digest, entries)
+
+
+def put_manifest(connection: sqlite3.Connection, content: Content) -> int:
+    """Return the manifest of stored content, made if it is new."""
+    known = rows.manifest_id(connection, content.digest)
+    if known is not None:
+        return known
+    manifest = rows.put_manifest(connection, content.digest, content.file_count, content.size)
+    rows.put_manifest_parts(connection, manifest, content.parts)
+    return manifest
+
+
+def open_blob(database: Database, blobs: BlobFolder, digest: Digest, size: int) -> BinaryIO:
+    """Return a blob's bytes as a file object that raises at the end if they are not those of the digest.
+
+    Raises:
+        NotFoundError: The bytes are in neither place.
+        CorruptionError: At the end of a sequential read, or at once for a blob inside the file.
+    """
+    if size <= INLINE_LIMIT:
+        with database.read() as connection:
+            data = rows.chunk_data(connection, digest)
+        if data is not None:
+            if blake3(data).hexdigest() != digest:
+                raise damaged(digest)
+            return io.BytesIO(data)
+    return io.BufferedReader(VerifyingReader(blobs.open(digest), digest), 1 << 16)
+
+
+def damaged(digest: str) -> CorruptionError:
+    """Return the error for bytes that do not have their digest."""
+    message = f"the stored bytes of {digest} are damaged; run verify to see which versions they belong to"
+    return CorruptionError(message, kind=ErrorKind.CONTENT_DAMAGED)
+
+
+class VerifyingReader(io.RawIOBase):
+    """A blob read from a file; hashed on the way as long as it is read from start to end.
+
+    A reader that seeks elsewhere gets those bytes unverified: hashing the whole first would cost a second for
+    64 KB of a large blob. ``Version.verify`` and ``Project.verify`` hash everything.
+    """
+
+    def __init__(self, source: BinaryIO, digest: Digest) -> None:
+        self._source = source
+        self._digest = digest
+        self._hasher = blake3()
+        self._hashed = 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]  # any writable buffer will do
+        """Read some bytes; the one call that meets the end checks the digest."""
+        start = self._source.tell()
+        data = self._source.read(len(buffer))
+        buffer[: len(data)] = data
+        if start == self._hashed:
+            self._hasher.update(data)
+            self._hashed += len(data)
+            if not data and len(buffer) and self._hasher.hexdigest() != self._digest:
+                raise damaged(self._digest)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move in the blob."""
+        return self._source.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the position in the blob."""
+        return self._source.tell()
+
+    def close(self) -> None:
+        """Close the blob's file."""
+        self._source.close()
+        super().close()

@@ -1,0 +1,292 @@
+"""Connections to the project file: opened for one call, closed at its end; all of SQLite's settings.
+
+No connection is held between public calls. One held in WAL mode loses acknowledged commits as soon as the
+program itself reads or copies the project file, and poisons a forked child (promises.md, part 0); opening one
+costs 0.4 ms. This module knows no table. Errors of sqlite3 are translated here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote_from_bytes
+
+from lineage.errors import (
+    BusyError,
+    CorruptionError,
+    ErrorKind,
+    FormatError,
+    InvalidInputError,
+    LineageError,
+    NotFoundError,
+    ReadOnlyError,
+    StateError,
+    StorageError,
+)
+from lineage.system import file_lock, storage_errors, sync_folder
+
+APPLICATION_ID: Final = 0x4C4E4731
+"""``LNG1``: what tells a project file from any other SQLite database."""
+OLDEST_SQLITE: Final = (3, 37, 0)
+"""STRICT tables came with it."""
+
+_open_connections: weakref.WeakSet[sqlite3.Connection] = weakref.WeakSet()
+
+
+@dataclass(slots=True)
+class _Session:
+    """The connection a thread is working with, and what it may do."""
+
+    connection: sqlite3.Connection
+    writing: bool
+    process: int
+
+
+class Database:
+    """One project file.
+
+    Args:
+        path: The file; it must be there (:func:`create_database` makes one).
+        format_version: The newest ``user_version`` this library reads, and the one it writes.
+        lock_path: The writer lock; its folder is made by whoever writes bytes.
+        read_only: Refuse every write.
+        timeout: Seconds to wait for a lock.
+    """
+
+    def __init__(self, path: Path, *, format_version: int, lock_path: Path, read_only: bool, timeout: float) -> None:
+        self.path = path
+        self.read_only = read_only
+        self.timeout = timeout
+        self._format_version = format_version
+        self._lock_path = lock_path
+        self._local = threading.local()
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection that sees one state of the store; inside a block of this thread, that block's."""
+        session = self._session()
+        if session is not None:
+            with translated(self.path):
+                yield session.connection
+            return
+        with translated(self.path), self._connected(writing=False) as connection:
+            connection.execute("BEGIN")
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection inside one durable transaction; nested, inside a savepoint of the outer one.
+
+        Raises:
+            ReadOnlyError: The project is read-only.
+            BusyError: Another process held the writer lock for longer than the time-out.
+            StateError: This thread is inside a snapshot, which only reads.
+        """
+        session = self._session()
+        if self.read_only:
+            message = f"project {str(self.path)!r} is open for reading only; open it for writing to change it"
+            raise ReadOnlyError(message)
+        if session is not None and not session.writing:
+            raise StateError("a snapshot only reads: leave its block before you write")
+        with translated(self.path):
+            if session is None:
+                with self._lock(), self._connected(writing=True) as connection, _transaction(connection):
+                    yield connection
+            else:
+                with _savepoint(session.connection):
+                    yield session.connection
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Take turns with the other writers, fairly; SQLite's own waiting starves some for seconds."""
+        with file_lock(self._lock_path, timeout=self.timeout):
+            yield
+
+    @property
+    def in_block(self) -> bool:
+        """Whether this thread is inside a read or write block."""
+        return self._session() is not None
+
+    def _session(self) -> _Session | None:
+        session: _Session | None = getattr(self._local, "session", None)
+        if session is not None and session.process != os.getpid():
+            message = "this process was forked inside a batch or snapshot; leave the block before you fork"
+            raise StateError(message)
+        return session
+
+    @contextmanager
+    def _connected(self, *, writing: bool) -> Iterator[sqlite3.Connection]:
+        connection = connect(self.path, writing=writing, timeout=self.timeout)
+        self._local.session = _Session(connection, writing, os.getpid())
+        try:
+            check_format(connection, self.path, self._format_version)
+            yield connection
+        finally:
+            session, self._local.session = self._local.session, None
+            if session.process == os.getpid():
+                connection.close()
+
+
+def connect(path: Path, *, writing: bool, timeout: float) -> sqlite3.Connection:
+    """Return a new connection with every setting of promises.md 4.1; the caller closes it."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        message = f"SQLite {sqlite3.sqlite_version} is too old: lineage needs 3.37 or newer"
+        raise FormatError(message)
+    mode = "rw" if os.access(path, os.W_OK) else "ro"  # "rw" also for readers: it mends what a crash left
+    uri = f"file:{quote_from_bytes(os.fsencode(path))}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout)
+    _open_connections.add(connection)
+    try:
+        _configure(connection, path, writing=writing)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _configure(connection: sqlite3.Connection, path: Path, *, writing: bool) -> None:
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.execute("PRAGMA mmap_size = 0")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    if not writing:
+        connection.execute("PRAGMA query_only = ON")
+        return
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+    (mode,) = connection.execute("PRAGMA journal_mode = TRUNCATE").fetchone()
+    if mode != "truncate":
+        message = f"another program holds {str(path)!r} in journal mode {mode!r}; close it there first"
+        raise BusyError(message)
+
+
+def check_format(connection: sqlite3.Connection, path: Path, newest: int) -> None:
+    """Refuse what is not a project file of a format this library reads.
+
+    Raises:
+        FormatError: It is another database, or a project of another format; the message says which.
+    """
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    if application_id != APPLICATION_ID:
+        message = f"{str(path)!r} is not a lineage project file"
+        raise FormatError(message, kind=ErrorKind.NOT_A_PROJECT)
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > newest:
+        message = f"{str(path)!r} has format {version}, this lineage reads up to {newest}; upgrade lineage-db"
+        raise FormatError(message, kind=ErrorKind.NEWER_FORMAT)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    process = os.getpid()
+    try:
+        yield
+        if process != os.getpid():
+            raise StateError("this process was forked inside a batch: only its parent can end it")
+        connection.execute("COMMIT")
+    except BaseException:
+        if process == os.getpid() and connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("SAVEPOINT public_call")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO public_call")
+            connection.execute("RELEASE public_call")
+        raise
+    connection.execute("RELEASE public_call")
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn an error of sqlite3 in the block into a LineageError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translation(error, path) from error
+
+
+def _translation(error: sqlite3.Error, path: Path) -> LineageError:
+    code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte; the rest says where it happened
+    place = f"project {str(path)!r}"
+    if code == sqlite3.SQLITE_NOTADB:
+        return FormatError(f"{str(path)!r} is not a lineage project file", kind=ErrorKind.NOT_A_PROJECT)
+    if code == sqlite3.SQLITE_CANTOPEN and not path.exists():
+        return NotFoundError(f"no project file {str(path)!r}", kind=ErrorKind.PROJECT_NOT_FOUND)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return BusyError(f"{place} is locked by another program; try again ({error})")
+    if code == sqlite3.SQLITE_READONLY:
+        return ReadOnlyError(f"{place} cannot be written here ({error})")
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return StorageError(f"{place}: {error}; make room or mend the place, then call again")
+    if code == sqlite3.SQLITE_CORRUPT:
+        return CorruptionError(f"{place} is damaged ({error}); restore it from a copy")
+    if code == sqlite3.SQLITE_CONSTRAINT:
+        return CorruptionError(f"{place}: a rule of the format stopped the write ({error}); run verify")
+    if code == sqlite3.SQLITE_TOOBIG:
+        return InvalidInputError(f"{place}: a value is too large for a row; log it as a file")
+    return CorruptionError(f"{place}: {error}; run verify")
+
+
+def create_database(path: Path, build: Callable[[sqlite3.Connection], None]) -> None:
+    """Make a database under another name, sync it, and give it its name only when it is whole.
+
+    Args:
+        path: Its name; if somebody makes the file first, theirs stays.
+        build: Makes the tables, inside a transaction of its own.
+    """
+    draft = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
+    try:
+        with translated(draft), storage_errors(f"cannot create project {str(path)!r}"):
+            _build(draft, build)
+            _publish(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _build(draft: Path, build: Callable[[sqlite3.Connection], None]) -> None:
+    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    connection = connect(draft, writing=True, timeout=0)
+    try:
+        with _transaction(connection):
+            build(connection)
+    finally:
+        connection.close()
+
+
+def _publish(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return  # two programs created it at once: the first one's file is the project
+    sync_folder(path.parent)
+
+
+def _keep_inherited_connections() -> None:
+    """In a forked child, keep the parent's open connections from ever being closed.
+
+    Closing one would roll back the parent's running transaction on disk. An extra reference that nobody drops
+    is the only way to stop the interpreter from doing so at exit (tests/test_fork.py).
+    """
+    if _open_connections:
+        import ctypes  # in a child forked inside a call only; 10 ms
+
+        for connection in list(_open_connections):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+os.register_at_fork(after_in_child=_keep_inherited_connections)

@@ -1,0 +1,16 @@
+"""Every SQL statement: one function each, the text a literal beside its parameters.
+
+They run on the connection they are given and never begin or end a transaction: that belongs to the callers,
+who know the unit of work. The SQL is what SQLite and PostgreSQL both read, but for a few functions that
+schema/README.md lists (``json_each`` over a parameter, ``json_extract``, ``json_group_array``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+
+def json_array(values: Iterable[object]) -> str:
+    """Return `values` as the one JSON parameter that ``json_each`` reads as a list."""
+    return json.dumps(list(values), ensure_ascii=False)

@@ -1,0 +1,281 @@
+"""Statements over artifacts, versions, aliases and tags."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from lineage.jsondata import JsonObject, json_text, parse_object
+from lineage.records import AliasEvent, ArtifactRecord, VersionRecord
+from lineage.statements import json_array
+from lineage.values import Digest
+
+Row: TypeAlias = tuple[int, bool]
+"""A version's id and whether it is deleted."""
+
+
+def artifact_row(connection: sqlite3.Connection, name: str) -> tuple[int, str, str | None] | None:
+    """Return id, type and deletion time of an artifact."""
+    row: tuple[int, str, str | None] | None = connection.execute(
+        "SELECT id, type, deleted_at FROM artifact WHERE name = ?", (name,)
+    ).fetchone()
+    return row
+
+
+def insert_artifact(connection: sqlite3.Connection, uid: str, name: str, type: str, at: str) -> int:
+    """Make an artifact and return its id."""
+    (key,) = connection.execute(
+        "INSERT INTO artifact (uid, name, type, created_at) VALUES (?, ?, ?, ?) RETURNING id", (uid, name, type, at)
+    ).fetchone()
+    return int(key)
+
+
+def revive_artifact(connection: sqlite3.Connection, artifact: int, type: str) -> None:
+    """Take a deleted name into use again; its numbers go on."""
+    connection.execute("UPDATE artifact SET deleted_at = NULL, type = ? WHERE id = ?", (type, artifact))
+
+
+def update_artifact_description(connection: sqlite3.Connection, artifact: int, description: str | None) -> None:
+    """Set the words about an artifact."""
+    connection.execute("UPDATE artifact SET description = ? WHERE id = ?", (description, artifact))
+
+
+def rename_artifact(connection: sqlite3.Connection, artifact: int, name: str) -> None:
+    """Give an artifact another name."""
+    connection.execute("UPDATE artifact SET name = ? WHERE id = ?", (name, artifact))
+
+
+def mark_artifact_deleted(connection: sqlite3.Connection, artifact: int, at: str) -> None:
+    """Mark an artifact deleted; its row stays for the versions' sake."""
+    connection.execute("UPDATE artifact SET deleted_at = ? WHERE id = ?", (at, artifact))
+
+
+def artifact_records(connection: sqlite3.Connection, ids: Sequence[int]) -> list[ArtifactRecord]:
+    """Return the records of artifacts, in the order of `ids`."""
+    rows = connection.execute(
+        """SELECT a.id, a.uid, a.name, a.type, a.description,
+                  (SELECT count(*) FROM version v WHERE v.artifact = a.id AND v.deleted_at IS NULL),
+                  a.created_at, a.deleted_at
+           FROM json_each(?) wanted JOIN artifact a ON a.id = wanted.value ORDER BY wanted.key""",
+        (json_array(ids),),
+    )
+    return [ArtifactRecord(*row) for row in rows]
+
+
+def take_number(connection: sqlite3.Connection, artifact: int) -> int:
+    """Return the artifact's next version number and count on: numbers are never given twice."""
+    (number,) = connection.execute(
+        "UPDATE artifact SET next_number = next_number + 1 WHERE id = ? RETURNING next_number - 1", (artifact,)
+    ).fetchone()
+    return int(number)
+
+
+def insert_version(  # noqa: PLR0913 (a row has these columns)
+    connection: sqlite3.Connection,
+    *,
+    uid: str,
+    artifact: int,
+    number: int,
+    manifest: int,
+    description: str | None,
+    metadata: JsonObject,
+    step: int | None,
+    at: str,
+) -> int:
+    """Make a version and return its id."""
+    (key,) = connection.execute(
+        """INSERT INTO version (uid, artifact, number, manifest, description, metadata, step, created_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id""",
+        (uid, artifact, number, manifest, description, json_text(metadata), step, at),
+    ).fetchone()
+    return int(key)
+
+
+def version_with_content(connection: sqlite3.Connection, artifact: int, digest: str) -> int | None:
+    """Return the newest live version of the artifact that has this content."""
+    row = connection.execute(
+        """SELECT v.id FROM manifest m JOIN version v ON v.manifest = m.id AND v.artifact = ?
+           WHERE m.digest = ? AND v.deleted_at IS NULL ORDER BY v.number DESC LIMIT 1""",
+        (artifact, digest),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def version_by_number(connection: sqlite3.Connection, name: str, number: int) -> Row | None:
+    """Return the version ``name:vN``, also a deleted one."""
+    row = connection.execute(
+        """SELECT v.id, v.deleted_at IS NOT NULL FROM version v JOIN artifact a ON a.id = v.artifact
+           WHERE a.name = ? AND v.number = ?""",
+        (name, number),
+    ).fetchone()
+    return (row[0], bool(row[1])) if row else None
+
+
+def version_by_alias(connection: sqlite3.Connection, name: str, alias: str) -> int | None:
+    """Return the version an alias names now."""
+    row = connection.execute(
+        "SELECT l.version FROM alias l JOIN artifact a ON a.id = l.artifact WHERE a.name = ? AND l.name = ?",
+        (name, alias),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def version_by_alias_at(connection: sqlite3.Connection, name: str, alias: str, at: str) -> Row | None:
+    """Return the version an alias named at a time, also one deleted since."""
+    row = connection.execute(
+        """SELECT h.to_version, v.deleted_at IS NOT NULL
+           FROM alias_event h JOIN artifact a ON a.id = h.artifact LEFT JOIN version v ON v.id = h.to_version
+           WHERE a.name = ? AND h.name = ? AND h.at <= ? ORDER BY h.id DESC LIMIT 1""",
+        (name, alias, at),
+    ).fetchone()
+    return (row[0], bool(row[1])) if row and row[0] is not None else None
+
+
+def versions_by_digest(connection: sqlite3.Connection, name: str, prefix: str) -> list[tuple[int, str, bool]]:
+    """Return id, digest and deletion of the versions whose digest begins with `prefix`, live and newest first."""
+    rows = connection.execute(
+        """SELECT v.id, m.digest, v.deleted_at IS NOT NULL FROM manifest m JOIN version v ON v.manifest = m.id
+           JOIN artifact a ON a.id = v.artifact
+           WHERE m.digest >= ? AND m.digest < ? AND a.name = ? ORDER BY v.deleted_at IS NOT NULL, v.number DESC""",
+        (prefix, prefix + "g", name),
+    )
+    return [(key, digest, bool(deleted)) for key, digest, deleted in rows]
+
+
+def version_by_uid(connection: sqlite3.Connection, uid: str) -> int | None:
+    """Return the version with this uid."""
+    row = connection.execute("SELECT id FROM version WHERE uid = ?", (uid,)).fetchone()
+    return row[0] if row else None
+
+
+def live_versions(connection: sqlite3.Connection, artifact: int) -> list[int]:
+    """Return the artifact's live versions by number."""
+    rows = connection.execute(
+        "SELECT id FROM version WHERE artifact = ? AND deleted_at IS NULL ORDER BY number", (artifact,)
+    )
+    return [row[0] for row in rows]
+
+
+def version_records(connection: sqlite3.Connection, ids: Sequence[int]) -> list[VersionRecord]:
+    """Return the records of versions, in the order of `ids`."""
+    rows = connection.execute(
+        """SELECT v.id, v.uid, a.name, a.type, v.number, m.digest, m.file_count, m.size, v.description, v.metadata,
+                  (SELECT json_group_array(l.name) FROM alias l WHERE l.version = v.id),
+                  (SELECT json_group_array(t.tag) FROM version_tag t WHERE t.version = v.id),
+                  v.step, v.created_at, v.deleted_at
+           FROM json_each(?) wanted JOIN version v ON v.id = wanted.value
+           JOIN artifact a ON a.id = v.artifact JOIN manifest m ON m.id = v.manifest
+           ORDER BY wanted.key""",
+        (json_array(ids),),
+    )
+    return [_version_record(row) for row in rows]
+
+
+def _version_record(row: tuple[object, ...]) -> VersionRecord:
+    key, uid, name, type_, number, digest, count, size, description, metadata, aliases, tags, step, at, gone = row
+    return VersionRecord(
+        key,  # type: ignore[arg-type]  # the STRICT table vouches for the columns' types
+        uid,  # type: ignore[arg-type]
+        name,  # type: ignore[arg-type]
+        type_,  # type: ignore[arg-type]
+        number,  # type: ignore[arg-type]
+        Digest(digest),
+        count,  # type: ignore[arg-type]
+        size,  # type: ignore[arg-type]
+        description,  # type: ignore[arg-type]
+        parse_object(str(metadata)),
+        tuple(sorted(json.loads(str(aliases)))),
+        tuple(sorted(json.loads(str(tags)))),
+        step,  # type: ignore[arg-type]
+        at,  # type: ignore[arg-type]
+        gone,  # type: ignore[arg-type]
+    )
+
+
+def update_version_description(connection: sqlite3.Connection, version: int, description: str | None) -> None:
+    """Set the words about a version."""
+    connection.execute("UPDATE version SET description = ? WHERE id = ?", (description, version))
+
+
+def update_version_metadata(connection: sqlite3.Connection, version: int, metadata: JsonObject) -> None:
+    """Set a version's metadata."""
+    connection.execute("UPDATE version SET metadata = ? WHERE id = ?", (json_text(metadata), version))
+
+
+def mark_version_deleted(connection: sqlite3.Connection, version: int, at: str) -> None:
+    """Mark a version deleted; its row and its edges stay, ``gc`` takes its entries."""
+    connection.execute("UPDATE version SET deleted_at = ? WHERE id = ?", (at, version))
+
+
+def add_version_tags(connection: sqlite3.Connection, version: int, tags: Iterable[str]) -> None:
+    """Put tags on a version; one that is there stays."""
+    connection.executemany(
+        "INSERT INTO version_tag (version, tag) VALUES (?, ?) ON CONFLICT DO NOTHING", [(version, tag) for tag in tags]
+    )
+
+
+def clear_version_tags(connection: sqlite3.Connection, version: int) -> None:
+    """Take every tag off a version."""
+    connection.execute("DELETE FROM version_tag WHERE version = ?", (version,))
+
+
+def alias_row(connection: sqlite3.Connection, artifact: int, alias: str) -> tuple[int, bool] | None:
+    """Return the version an alias names and whether it is protected."""
+    row = connection.execute(
+        "SELECT version, protected FROM alias WHERE artifact = ? AND name = ?", (artifact, alias)
+    ).fetchone()
+    return (row[0], bool(row[1])) if row else None
+
+
+def aliases_of(connection: sqlite3.Connection, version: int) -> list[tuple[str, bool]]:
+    """Return the aliases that name a version and whether each is protected."""
+    rows = connection.execute("SELECT name, protected FROM alias WHERE version = ? ORDER BY name", (version,))
+    return [(name, bool(protected)) for name, protected in rows]
+
+
+def put_alias(connection: sqlite3.Connection, artifact: int, alias: str, version: int, *, protected: bool) -> None:
+    """Make an alias name a version."""
+    connection.execute(
+        """INSERT INTO alias (artifact, name, version, protected) VALUES (?, ?, ?, ?)
+           ON CONFLICT (artifact, name) DO UPDATE SET version = excluded.version, protected = excluded.protected""",
+        (artifact, alias, version, int(protected)),
+    )
+
+
+def delete_alias(connection: sqlite3.Connection, artifact: int, alias: str) -> None:
+    """Remove an alias."""
+    connection.execute("DELETE FROM alias WHERE artifact = ? AND name = ?", (artifact, alias))
+
+
+def insert_alias_event(  # noqa: PLR0913 (a row has these columns)
+    connection: sqlite3.Connection,
+    *,
+    artifact: int,
+    alias: str,
+    moved_from: int | None,
+    moved_to: int | None,
+    at: str,
+    user: str,
+    run: int | None,
+) -> None:
+    """Append one move to an alias's history."""
+    connection.execute(
+        """INSERT INTO alias_event (artifact, name, from_version, to_version, at, user, run)
+           VALUES (?, ?, ?, ?, ?, ?, ?)""",
+        (artifact, alias, moved_from, moved_to, at, user, run),
+    )
+
+
+def alias_events(connection: sqlite3.Connection, artifact: int, alias: str | None) -> list[AliasEvent]:
+    """Return the moves of one alias, or of all of the artifact's, oldest first."""
+    rows = connection.execute(
+        """SELECT h.name, a.name || ':v' || f.number, a.name || ':v' || t.number, h.at, h.user, r.uid
+           FROM alias_event h JOIN artifact a ON a.id = h.artifact
+           LEFT JOIN version f ON f.id = h.from_version LEFT JOIN version t ON t.id = h.to_version
+           LEFT JOIN run r ON r.id = h.run
+           WHERE h.artifact = :artifact AND (:alias IS NULL OR h.name = :alias) ORDER BY h.id""",
+        {"artifact": artifact, "alias": alias},
+    )
+    return [AliasEvent(*row) for row in rows]

@@ -1,0 +1,232 @@
+"""Statements over runs, their environments, tags and metrics."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+
+from lineage.capture import host as this_host
+from lineage.capture import process_is_alive
+from lineage.jsondata import JsonObject, JsonValue, json_text, parse_object
+from lineage.records import MetricRow, RunRecord
+from lineage.statements import json_array
+from lineage.values import RunStatus
+
+
+def insert_environment(connection: sqlite3.Connection, digest: str, document: str) -> int:
+    """Return the id of the environment with this digest, made if it is new."""
+    row = connection.execute("SELECT id FROM environment WHERE digest = ?", (digest,)).fetchone()
+    if row is None:
+        row = connection.execute(
+            "INSERT INTO environment (digest, document) VALUES (?, ?) RETURNING id", (digest, document)
+        ).fetchone()
+    return int(row[0])
+
+
+def next_run_number(connection: sqlite3.Connection) -> int:
+    """Return the number that the next run's made-up name ends in."""
+    (number,) = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM run").fetchone()
+    return int(number)
+
+
+def insert_run(connection: sqlite3.Connection, row: Mapping[str, object]) -> int:
+    """Make a run and return its key."""
+    (key,) = connection.execute(
+        """INSERT INTO run (uid, name, job_type, "group", status, config, notes, code, environment,
+                            host, user, pid, process, started_at)
+           VALUES (:uid, :name, :job_type, :group, :status, :config, :notes, :code, :environment,
+                   :host, :user, :pid, :process, :started_at) RETURNING id""",
+        row,
+    ).fetchone()
+    return int(key)
+
+
+def resume_run(connection: sqlite3.Connection, run: int, row: Mapping[str, object]) -> None:
+    """Let another process go on with a run."""
+    connection.execute(
+        """UPDATE run SET status = 'running', ended_at = NULL, exit_code = NULL, error = NULL,
+                  host = :host, user = :user, pid = :pid, process = :process WHERE id = :run""",
+        {**row, "run": run},
+    )
+
+
+def end_run(  # noqa: PLR0913 (a row has these columns)
+    connection: sqlite3.Connection, run: int, *, status: str, exit_code: int | None, error: str | None, at: str
+) -> None:
+    """Write how a run ended."""
+    connection.execute(
+        "UPDATE run SET status = ?, exit_code = ?, error = ?, ended_at = ? WHERE id = ?",
+        (status, exit_code, error, at, run),
+    )
+
+
+def run_key(connection: sqlite3.Connection, uid: str) -> int | None:
+    """Return the key of the run with this id."""
+    row = connection.execute("SELECT id FROM run WHERE uid = ?", (uid,)).fetchone()
+    return row[0] if row else None
+
+
+def runs_called(connection: sqlite3.Connection, text: str) -> list[tuple[int, str]]:
+    """Return key and id of the live runs with this name, or else of those whose id begins so; ten at most."""
+    rows = connection.execute(
+        "SELECT id, uid FROM run WHERE name = ? AND deleted_at IS NULL ORDER BY id LIMIT 10", (text,)
+    ).fetchall()
+    return rows or connection.execute(
+        "SELECT id, uid FROM run WHERE substr(uid, 1, length(:text)) = :text AND deleted_at IS NULL LIMIT 10",
+        {"text": text},
+    ).fetchall()
+
+
+def run_records(connection: sqlite3.Connection, keys: Sequence[int]) -> list[RunRecord]:
+    """Return the records of runs, in the order of `keys`; one whose process is gone is crashed."""
+    rows = connection.execute(
+        """SELECT r.id, r.uid, r.name, r.job_type, r."group", r.status, r.config, r.summary, r.notes,
+                  (SELECT json_group_array(t.tag) FROM run_tag t WHERE t.run = r.id),
+                  r.exit_code, r.error, r.code, e.document, r.host, r.user, r.started_at, r.ended_at, r.deleted_at,
+                  r.pid, r.process
+           FROM json_each(?) wanted JOIN run r ON r.id = wanted.value LEFT JOIN environment e ON e.id = r.environment
+           ORDER BY wanted.key""",
+        (json_array(keys),),
+    )
+    return [_run_record(row) for row in rows]
+
+
+def _run_record(row: tuple) -> RunRecord:  # type: ignore[type-arg]  # the STRICT table vouches for the columns' types
+    key, uid, name, job_type, group, status, config, summary, notes, tags, exit_code, error, code, *rest = row
+    environment, host, user, started_at, ended_at, deleted_at, pid, process = rest
+    return RunRecord(
+        key=key,
+        id=uid,
+        name=name,
+        job_type=job_type,
+        group=group,
+        status=RunStatus.CRASHED if _is_dead(status, host, pid, process) else RunStatus(status),
+        config=parse_object(config),
+        summary=parse_object(summary),
+        notes=notes,
+        tags=tuple(sorted(json.loads(tags))),
+        exit_code=exit_code,
+        error=error,
+        code=parse_object(code),
+        environment=parse_object(environment or "{}"),
+        host=host,
+        user=user,
+        started_at=started_at,
+        ended_at=ended_at,
+        deleted_at=deleted_at,
+    )
+
+
+def _is_dead(status: str, host: str | None, pid: int | None, process: str | None) -> bool:
+    if status != RunStatus.RUNNING or pid is None or host != this_host().host:
+        return False  # another machine's processes cannot be seen from here
+    return process_is_alive(pid, process or "") is False
+
+
+def crashed_runs(connection: sqlite3.Connection) -> list[int]:
+    """Return the runs that count as running and whose process on this host is gone."""
+    rows = connection.execute("SELECT id, status, host, pid, process FROM run WHERE status = 'running'")
+    return [key for key, *owner in rows if _is_dead(*owner)]
+
+
+def mark_crashed(connection: sqlite3.Connection, keys: Iterable[int]) -> None:
+    """Write down that runs crashed."""
+    connection.executemany(
+        "UPDATE run SET status = 'crashed' WHERE id = ? AND status = 'running'", [(key,) for key in keys]
+    )
+
+
+def update_run_config(connection: sqlite3.Connection, run: int, config: JsonObject) -> None:
+    """Set a run's config."""
+    connection.execute("UPDATE run SET config = ? WHERE id = ?", (json_text(config), run))
+
+
+def update_run_words(connection: sqlite3.Connection, run: int, name: str, notes: str | None) -> None:
+    """Set a run's name and notes."""
+    connection.execute("UPDATE run SET name = ?, notes = ? WHERE id = ?", (name, notes, run))
+
+
+def run_summary(connection: sqlite3.Connection, run: int) -> JsonObject:
+    """Return a run's summary."""
+    (text,) = connection.execute("SELECT summary FROM run WHERE id = ?", (run,)).fetchone()
+    return parse_object(text)
+
+
+def update_run_summary(connection: sqlite3.Connection, run: int, summary: JsonObject) -> None:
+    """Set a run's summary."""
+    connection.execute("UPDATE run SET summary = ? WHERE id = ?", (json_text(summary), run))
+
+
+def add_run_tags(connection: sqlite3.Connection, run: int, tags: Iterable[str]) -> None:
+    """Put tags on a run; one that is there stays."""
+    connection.executemany(
+        "INSERT INTO run_tag (run, tag) VALUES (?, ?) ON CONFLICT DO NOTHING", [(run, tag) for tag in tags]
+    )
+
+
+def clear_run_tags(connection: sqlite3.Connection, run: int) -> None:
+    """Take every tag off a run."""
+    connection.execute("DELETE FROM run_tag WHERE run = ?", (run,))
+
+
+def run_next_step(connection: sqlite3.Connection, run: int) -> int:
+    """Return the step that the next log without one takes."""
+    (step,) = connection.execute("SELECT next_step FROM run WHERE id = ?", (run,)).fetchone()
+    return int(step)
+
+
+def put_metrics(
+    connection: sqlite3.Connection, run: int, rows: Iterable[tuple[str, int, JsonValue, str]], next_step: int
+) -> None:
+    """Write metric values (name, step, value, time); a later value of the same name and step replaces the earlier."""
+    connection.executemany(
+        """INSERT INTO metric (run, name, step, value, document, at) VALUES (?, ?, ?, ?, ?, ?)
+           ON CONFLICT (run, name, step)
+           DO UPDATE SET value = excluded.value, document = excluded.document, at = excluded.at""",
+        [(run, name, step, *_metric_columns(value), at) for name, step, value, at in rows],
+    )
+    connection.execute("UPDATE run SET next_step = ? WHERE id = ?", (next_step, run))
+
+
+def _metric_columns(value: JsonValue) -> tuple[float | None, str | None]:
+    """Split a value: a number that a REAL holds exactly (NaN becomes NULL), or else JSON text."""
+    if isinstance(value, float):
+        return value, None
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= 1 << 53:
+        return float(value), None
+    return None, json_text(value)
+
+
+def metric_rows(connection: sqlite3.Connection, run: int, names: Sequence[str] | None) -> list[MetricRow]:
+    """Return what a run logged, by step; all names, or some."""
+    rows = connection.execute(
+        """SELECT step, name, value, document, at FROM metric
+           WHERE run = :run AND (:names IS NULL OR name IN (SELECT value FROM json_each(:names)))
+           ORDER BY step, name""",
+        {"run": run, "names": None if names is None else json_array(names)},
+    )
+    found: dict[int, MetricRow] = {}
+    for step, name, value, document, at in rows:
+        row = found.setdefault(step, MetricRow(step, at, {}))
+        row.values[name] = _metric_value(value, document)
+    return list(found.values())
+
+
+def _metric_value(value: float | None, document: str | None) -> JsonValue:
+    if document is not None:
+        parsed: JsonValue = json.loads(document)
+        return parsed
+    return math.nan if value is None else value
+
+
+def strip_run(connection: sqlite3.Connection, run: int, at: str) -> None:
+    """Mark a run deleted and drop what only it knew: metrics, config, summary, notes, code, tags."""
+    connection.execute("DELETE FROM metric WHERE run = ?", (run,))
+    connection.execute("DELETE FROM run_tag WHERE run = ?", (run,))
+    connection.execute(
+        """UPDATE run SET deleted_at = ?, config = '{}', summary = '{}', notes = NULL, error = NULL, code = '{}',
+                  environment = NULL WHERE id = ?""",
+        (at, run),
+    )

@@ -1,0 +1,240 @@
+"""The store: a project file with its blob folder, opened, created or found; and how text resolves in it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NoReturn
+
+from lineage.blobs import BlobFolder
+from lineage.database import Database, check_format, connect, create_database, translated
+from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, ReadOnlyError
+from lineage.migrations import FORMAT_VERSION, SCHEMA_DIR, build_project, migrate
+from lineage.statements import artifacts, runs
+from lineage.values import LATEST, Reference
+
+SUFFIX: Final = ".lineage"
+_opened: dict[tuple[int, int], Path] = {}
+"""Device and inode of every project file this process has opened: none of them may be read as a plain file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """What every operation works on."""
+
+    path: Path
+    database: Database = field(repr=False)
+    blobs: BlobFolder = field(repr=False)
+
+    @contextmanager
+    def storing(self) -> Iterator[None]:
+        """Keep ``gc`` out while bytes are stored; see :meth:`BlobFolder.storing`."""
+        self.check_writable()
+        with self.blobs.storing():
+            yield
+
+    def check_writable(self) -> None:
+        """Refuse early what would fail late.
+
+        Raises:
+            ReadOnlyError: The project is read-only.
+        """
+        if self.database.read_only:
+            message = f"project {str(self.path)!r} is open for reading only; open it for writing to change it"
+            raise ReadOnlyError(message)
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection inside one durable transaction."""
+        self.check_writable()
+        self.blobs.make()
+        with self.database.write() as connection:
+            yield connection
+
+
+def open_store(path: Path, *, create: bool, read_only: bool, timeout: float) -> Store:
+    """Open a project file, made if `create` says so.
+
+    Raises:
+        NotFoundError: It is not there and is not to be made, or its folder is missing.
+        InvalidInputError: The name does not end in ``.lineage``.
+        FormatError: It is another file, or of a newer format.
+    """
+    if path.suffix != SUFFIX or path.name == SUFFIX:
+        message = f"{str(path)!r}: a project file's name ends in {SUFFIX!r}, such as 'iv3{SUFFIX}'"
+        raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
+    path = path.absolute()
+    if not path.exists():
+        _create(path, create=create and not read_only)
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        message = f"{str(path)!r} is not a regular file"
+        raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
+    path = path.resolve()
+    _opened[status.st_dev, status.st_ino] = path
+    read_only = read_only or not status.st_mode & 0o222 or not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK)
+    blobs = BlobFolder(path.with_suffix(".blobs"), timeout=timeout)
+    database = Database(
+        path, format_version=FORMAT_VERSION, lock_path=blobs.write_lock, read_only=read_only, timeout=timeout
+    )
+    store = Store(path, database, blobs)
+    _check(store)
+    return store
+
+
+def _create(path: Path, *, create: bool) -> None:
+    if not create or not path.parent.is_dir():
+        what = "no project file" if path.parent.is_dir() else "no folder for the project file"
+        raise NotFoundError(f"{what} {str(path)!r}", kind=ErrorKind.PROJECT_NOT_FOUND)
+    create_database(path, build_project)
+
+
+def _check(store: Store) -> None:
+    """Refuse a stranger's file; bring an older format up to date, keeping a copy of the file as it was."""
+    with translated(store.path):
+        connection = connect(store.path, writing=False, timeout=store.database.timeout)
+        try:
+            check_format(connection, store.path, FORMAT_VERSION)
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+        finally:
+            connection.close()
+    if version < FORMAT_VERSION:
+        upgrade(store, SCHEMA_DIR / "migrations")
+
+
+def upgrade(store: Store, folder: Path) -> int:
+    """Apply the migrations a project has not seen, under the writer lock, and return its format now.
+
+    A copy of the file as it was stays beside it. A second process that waited for the lock finds nothing to do.
+    """
+    with store.writing() as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        copy = store.path.with_name(f"{store.path.name}.format{version}")
+        if not copy.exists():
+            _copy_database(store.path, copy)
+        return migrate(connection, folder)
+
+
+def _copy_database(path: Path, copy: Path) -> None:
+    """Copy through SQLite: reading the file ourselves would drop the locks this process holds on it."""
+    source = connect(path, writing=False, timeout=0)
+    try:
+        source.execute("PRAGMA query_only = OFF")
+        source.execute("VACUUM INTO ?", (str(copy),))
+    finally:
+        source.close()
+
+
+def is_project_file(status: os.stat_result) -> bool:
+    """Whether this is a project file that this process has opened: reading it could lose commits."""
+    return (status.st_dev, status.st_ino) in _opened
+
+
+def find_project(start: Path) -> Path:
+    """Return the project that ``LINEAGE_PROJECT`` names, or the one project file upwards from `start`.
+
+    Raises:
+        NotFoundError: There is none.
+        InvalidInputError: A folder holds several.
+    """
+    named = os.environ.get("LINEAGE_PROJECT")
+    if named:
+        return Path(named)
+    for folder in (start, *start.parents):
+        found = sorted(folder.glob(f"*{SUFFIX}"))
+        if len(found) > 1:
+            names = ", ".join(path.name for path in found)
+            message = f"{str(folder)!r} holds several projects ({names}): say which"
+            raise InvalidInputError(message, kind=ErrorKind.REFERENCE_AMBIGUOUS)
+        if found:
+            return found[0]
+    message = f"no {SUFFIX} file in {str(start)!r} or above it; name one, or make one with 'lineage init'"
+    raise NotFoundError(message, kind=ErrorKind.PROJECT_NOT_FOUND)
+
+
+def find_artifact(connection: sqlite3.Connection, name: str) -> int:
+    """Return the live artifact of this name.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    row = artifacts.artifact_row(connection, name)
+    if row is None or row[2] is not None:
+        raise NotFoundError(f"no artifact {name!r}", kind=ErrorKind.ARTIFACT_NOT_FOUND)
+    return row[0]
+
+
+def find_version(
+    connection: sqlite3.Connection, reference: Reference, as_of: str | None = None, *, deleted: bool = False
+) -> int:
+    """Return the version a reference resolves to.
+
+    Args:
+        connection: Where to look.
+        reference: What to find.
+        as_of: Resolve an alias as it stood at this time.
+        deleted: Accept a deleted version, for questions about its lineage.
+
+    Raises:
+        NotFoundError: There is none, or it was deleted.
+        InvalidInputError: The digest prefix fits several contents.
+    """
+    found = _find(connection, reference, as_of)
+    if found is None:
+        _missing(connection, reference)
+    key, gone = found
+    if gone and not deleted:
+        message = f"{reference} was deleted; its lineage is still there, its content is not"
+        raise NotFoundError(message, kind=ErrorKind.VERSION_DELETED)
+    return key
+
+
+def _find(connection: sqlite3.Connection, reference: Reference, as_of: str | None) -> tuple[int, bool] | None:
+    if reference.digest is not None:
+        return _find_digest(connection, reference)
+    if reference.number is not None:
+        return artifacts.version_by_number(connection, reference.name, reference.number)
+    alias = reference.alias or LATEST
+    if as_of is not None:
+        return artifacts.version_by_alias_at(connection, reference.name, alias, as_of)
+    key = artifacts.version_by_alias(connection, reference.name, alias)
+    return None if key is None else (key, False)
+
+
+def _find_digest(connection: sqlite3.Connection, reference: Reference) -> tuple[int, bool] | None:
+    found = artifacts.versions_by_digest(connection, reference.name, str(reference.digest))
+    if len({digest for _, digest, _ in found}) > 1:
+        message = f"{reference} fits several contents; give more digits"
+        raise InvalidInputError(message, kind=ErrorKind.REFERENCE_AMBIGUOUS)
+    return (found[0][0], found[0][2]) if found else None
+
+
+def _missing(connection: sqlite3.Connection, reference: Reference) -> NoReturn:
+    find_artifact(connection, reference.name)
+    kind = ErrorKind.VERSION_NOT_FOUND if reference.alias is None else ErrorKind.ALIAS_NOT_FOUND
+    raise NotFoundError(f"no version {str(reference)!r}", kind=kind)
+
+
+def find_run(connection: sqlite3.Connection, text: str) -> int:
+    """Return the run with this id, this name, or an id that begins so.
+
+    Raises:
+        NotFoundError: There is none.
+        InvalidInputError: Several runs bear the name.
+    """
+    key = runs.run_key(connection, text)
+    if key is not None:
+        return key
+    found = runs.runs_called(connection, text) if text else []
+    if len(found) > 1:
+        ids = ", ".join(uid for _, uid in found)
+        message = f"{text!r} names several runs ({ids}): give an id"
+        raise InvalidInputError(message, kind=ErrorKind.REFERENCE_AMBIGUOUS)
+    if not found:
+        raise NotFoundError(f"no run {text!r}", kind=ErrorKind.RUN_NOT_FOUND)
+    return found[0][0]

@@ -1,0 +1,296 @@
+"""Names, references, digests and paths: what text may be, decided in one place.
+
+Everything that comes from outside passes one of these functions before it is believed; inside the library
+a :class:`Digest` or an entry path is known to be good. No input or output happens here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, Self
+
+from lineage.errors import ErrorKind, InvalidInputError
+
+_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,128}", re.ASCII)
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_DIGEST_PREFIX = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
+_VERSION_LIKE = re.compile(r"[vV]\d+")
+_VERSION = re.compile(r"v(0|[1-9][0-9]{0,17})", re.ASCII)
+_TAG = re.compile(r"[\w\-]+(?:[ ]+[\w\-]+)*")
+_DRIVE = re.compile(r"[A-Za-z]:", re.ASCII)
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s\x00-\x1f\x7f]+", re.ASCII)
+
+LATEST: Final = "latest"
+MAX_NAME: Final = 128
+MAX_LABEL: Final = 512
+"""Longest job type, run name, group, use_as or artifact type, in characters."""
+MAX_PATH: Final = 4096
+"""Longest entry path, in bytes of UTF-8: Linux's PATH_MAX."""
+MAX_PATH_PART: Final = 255
+"""Longest part between two slashes, in bytes: what ext4, APFS and NTFS can name."""
+
+
+class RunStatus(StrEnum):
+    """How a run stands.
+
+    `crashed` is found, not written by the run itself: its process is gone and it never finished.
+    """
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    KILLED = "killed"
+    CRASHED = "crashed"
+
+
+class Digest(str):
+    """A BLAKE3 digest: 64 lower-case hexadecimal digits, known to be so.
+
+    Example:
+        >>> Digest.parse("AF13") # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        lineage.errors.InvalidInputError: 'AF13' is no digest: ...
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """Return `text` as a digest.
+
+        Raises:
+            InvalidInputError: It is not 64 lower-case hexadecimal digits.
+        """
+        if isinstance(text, cls):
+            return text
+        if not isinstance(text, str) or not _DIGEST.fullmatch(text):
+            message = f"{text!r} is no digest: a digest is 64 lower-case hexadecimal digits (BLAKE3)"
+            raise InvalidInputError(message, kind=ErrorKind.DIGEST_INVALID)
+        return cls(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Text that resolves to one version: ``name``, ``name:alias``, ``name:v3`` or ``name@digest``.
+
+    Exactly one of `alias`, `number` and `digest` is set; a bare name means the alias ``latest``.
+    ``str()`` gives text that parses to the same reference.
+
+    Example:
+        >>> Reference.parse("iv3_trained:v2")
+        Reference(name='iv3_trained', alias=None, number=2, digest=None)
+        >>> str(Reference.parse("mnist-raw"))
+        'mnist-raw:latest'
+    """
+
+    name: str
+    alias: str | None = None
+    number: int | None = None
+    digest: str | None = None
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """Read a reference; surrounding blanks are not forgiven.
+
+        Raises:
+            InvalidInputError: The text is no reference; the message says which part is wrong.
+        """
+        if not isinstance(text, str):
+            message = f"{text!r} is no reference: give text such as 'iv3:latest', 'iv3:v2' or 'iv3@1f0c9a2b'"
+            raise InvalidInputError(message, kind=ErrorKind.REFERENCE_INVALID)
+        name, at, digest = text.partition("@")
+        if at:
+            return cls(artifact_name(name), digest=_digest_prefix(digest, text))
+        name, colon, alias = text.partition(":")
+        artifact_name(name)
+        if not colon:
+            return cls(name, alias=LATEST)
+        if match := _VERSION.fullmatch(alias):
+            return cls(name, number=int(match[1]))
+        return cls(name, alias=alias_name(alias))
+
+    def __str__(self) -> str:
+        if self.digest is not None:
+            return f"{self.name}@{self.digest}"
+        return f"{self.name}:{self.alias if self.number is None else f'v{self.number}'}"
+
+
+def _digest_prefix(digest: str, text: str) -> str:
+    if not _DIGEST_PREFIX.fullmatch(digest):
+        message = f"{text!r}: after '@' comes a digest or its first 8 or more lower-case hexadecimal digits"
+        raise InvalidInputError(message, kind=ErrorKind.REFERENCE_INVALID)
+    return digest
+
+
+def artifact_name(name: object) -> str:
+    """Return `name` if an artifact may bear it: 1-128 ASCII letters, digits, ``_ - .``.
+
+    Raises:
+        InvalidInputError: It may not.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        message = f"{name!r} is no artifact name: use 1 to {MAX_NAME} ASCII letters, digits, '_', '-' or '.'"
+        raise InvalidInputError(message, kind=ErrorKind.NAME_INVALID)
+    return name
+
+
+def alias_name(alias: object) -> str:
+    """Return `alias` if it may name a version: not empty, no ``/ : @``, no control characters, not ``v`` + digits.
+
+    Raises:
+        InvalidInputError: It may not.
+    """
+    text = label(alias, "alias", kind=ErrorKind.ALIAS_INVALID)
+    if any(sign in text for sign in "/:@") or text != text.strip():
+        message = f"alias {text!r}: an alias holds no '/', ':' or '@' and no blanks around it; choose another"
+        raise InvalidInputError(message, kind=ErrorKind.ALIAS_INVALID)
+    if _VERSION_LIKE.fullmatch(text):
+        message = f"alias {text!r} reads as a version number, which lineage gives out itself; choose another"
+        raise InvalidInputError(message, kind=ErrorKind.ALIAS_INVALID)
+    return text
+
+
+def tag_name(tag: object) -> str:
+    """Return `tag` if a version or run may bear it: 1-64 word characters and hyphens, blanks inside.
+
+    Raises:
+        InvalidInputError: It may not.
+    """
+    if not isinstance(tag, str) or len(tag) > 64 or not _TAG.fullmatch(tag) or not _encodable(tag):  # noqa: PLR2004 (W&B's limit, semantics.md 2.1)
+        message = f"Invalid tag {tag!r}: use 1 to 64 letters, digits, '_' or '-', with blanks inside only"
+        raise InvalidInputError(message, kind=ErrorKind.TAG_INVALID)
+    return tag
+
+
+def run_id(identifier: object) -> str:
+    """Return `identifier` if it may be a run's id: not empty, no blanks around it, none of ``: ; , # ? / ' @``.
+
+    Raises:
+        InvalidInputError: It may not.
+    """
+    text = label(identifier, "run id", longest=MAX_NAME)
+    if text != text.strip() or any(sign in text for sign in ":;,#?/'@"):
+        message = f"run id {text!r}: a run id holds none of : ; , # ? / ' @ and no blanks around it"
+        raise InvalidInputError(message, kind=ErrorKind.NAME_INVALID)
+    return text
+
+
+def label(text: object, what: str, *, longest: int = MAX_LABEL, kind: ErrorKind = ErrorKind.NAME_INVALID) -> str:
+    """Return `text` if it can be one line of a table: 1 to `longest` characters, none of them a control.
+
+    Raises:
+        InvalidInputError: It cannot; the message begins with `what`.
+    """
+    if not isinstance(text, str):
+        raise InvalidInputError(f"{what} {text!r} is not text", kind=kind)
+    if not 0 < len(text) <= longest or not text.isprintable() or not _encodable(text):
+        shown = text if len(text) <= longest else text[:40] + "…"
+        message = f"{what} {shown!r}: use 1 to {longest} printable characters"
+        raise InvalidInputError(message, kind=kind)
+    return text
+
+
+def prose(text: object, what: str) -> str:
+    """Return `text` if it can be a note or a description: any text, line breaks included, without NUL.
+
+    Raises:
+        InvalidInputError: It is not text, holds NUL or a lone surrogate, or is longer than a mebibyte.
+    """
+    if not isinstance(text, str) or "\0" in text or not _encodable(text) or len(text) > 1 << 20:
+        message = f"{what}: give text of at most a mebibyte, without NUL or lone surrogates"
+        raise InvalidInputError(message)
+    return text
+
+
+def _encodable(text: str) -> bool:
+    """Whether `text` has a UTF-8 form: os.fsdecode smuggles bytes that have none in as lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def entry_path(path: object) -> str:
+    """Return `path` as it is stored: POSIX, relative, ``a/./b//c`` becomes ``a/b/c``.
+
+    An allow-list on the decoded value, applied once: peers that stripped and went on were broken for years
+    (promises.md, part 2). Two paths that a case-insensitive or normalising file system would confuse are
+    accepted here and reported by ``verify``.
+
+    Raises:
+        InvalidInputError: The path is empty, absolute, leaves the artifact, has a drive letter, a backslash,
+            a control character, a part longer than 255 bytes, or is not UTF-8.
+    """
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str) or not _encodable(text):
+        raise _bad_path(path, "it is not UTF-8 text")
+    if not text or text.startswith("/"):
+        raise _bad_path(text, "it must be relative and not empty")
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    if not parts or ".." in parts:
+        raise _bad_path(text, "it leaves the artifact")
+    if "\\" in text or _DRIVE.match(parts[0]) or any(ord(sign) < 32 or ord(sign) == 127 for sign in text):  # noqa: PLR2004 (the ASCII control range)
+        raise _bad_path(text, "it holds a backslash, a drive letter or a control character")
+    normal = "/".join(parts)
+    if len(normal.encode()) > MAX_PATH or any(len(part.encode()) > MAX_PATH_PART for part in parts):
+        raise _bad_path(text, f"a part may have {MAX_PATH_PART} bytes, the whole {MAX_PATH}")
+    return normal
+
+
+def _bad_path(path: object, why: str) -> InvalidInputError:
+    shown = repr(path) if len(repr(path)) < 200 else repr(path)[:200] + "…"  # noqa: PLR2004 (a line or two of a terminal)
+    return InvalidInputError(f"Invalid artifact path {shown}: {why}", kind=ErrorKind.PATH_INVALID)
+
+
+def is_uri(text: object) -> bool:
+    """Whether `text` begins with a scheme and is meant as a URI; a single letter is a drive, not a scheme."""
+    return isinstance(text, str) and bool(_URI.fullmatch(text)) and not _DRIVE.match(text)
+
+
+def new_uid() -> str:
+    """Return a new id: 26 characters, time-ordered, unique across projects and processes.
+
+    48 bits of milliseconds and 80 random bits in Crockford's base 32 (the ULID layout). The bits come from the
+    operating system: ids drawn from `random` repeat after ``random.seed()`` and after ``fork()``.
+    """
+    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    return "".join(_BASE32[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+_BASE32: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def timestamp() -> str:
+    """Return the time now as the store writes it: UTC, ISO 8601, microseconds, ``Z``."""
+    return timestamp_text(datetime.now(UTC))
+
+
+def timestamp_text(moment: datetime) -> str:
+    """Return `moment` as the store writes it; a naive one is taken as local time.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> timestamp_text(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+        '2026-01-02T03:04:05.000000Z'
+    """
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def moment(when: datetime | str, what: str) -> str:
+    """Return a point in time given by a caller as the store's text.
+
+    Raises:
+        InvalidInputError: It is neither a datetime nor ISO 8601 text.
+    """
+    try:
+        return timestamp_text(when if isinstance(when, datetime) else datetime.fromisoformat(when))
+    except (TypeError, ValueError, OverflowError) as error:
+        message = f"{what} {when!r}: give a datetime or ISO 8601 text such as '2026-01-31T12:00:00Z'"
+        raise InvalidInputError(message) from error
