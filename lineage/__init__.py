@@ -1,1 +1,100 @@
-"""lineage: runs, artifacts, their versions and the edges between them, in one project file."""
+"""Lineage of runs, artifacts and their versions, in one project file.
+
+::
+
+    import lineage
+
+    project = lineage.open("iv3.lineage")
+    with project.start_run(job_type="train", config={"lr": 3e-4}, use=["inat-train:latest"]) as run:
+        model = lineage.Artifact("iv3_trained", type="model")
+        with model.new_file("weights.bin", mode="wb") as f:
+            f.write(weights)
+        version = run.log_artifact(model, aliases=["best"])
+
+    project.version("iv3_trained:v2").used_by()
+
+Importing it loads the standard library and blake3 only; networkx, pydantic and sqlite-utils are imported by the
+calls that need them.
+"""
+
+from lineage.artifact import Artifact
+from lineage.comparison import Change, Comparison
+from lineage.deletion import PruneReport
+from lineage.errors import (
+    BusyError,
+    ConflictError,
+    CorruptionError,
+    CycleError,
+    ErrorKind,
+    FormatError,
+    InvalidInputError,
+    LineageError,
+    NotFoundError,
+    ReadOnlyError,
+    StateError,
+    StorageError,
+)
+from lineage.handles import Run, Version
+from lineage.listing import Listing
+from lineage.project import Project, open
+from lineage.records import (
+    AliasEvent,
+    ArtifactRecord,
+    Entry,
+    Location,
+    MetricRow,
+    Node,
+    RunRecord,
+    SearchHit,
+    SizeRecord,
+    Stale,
+    VersionRecord,
+)
+from lineage.run import ActiveRun
+from lineage.upkeep import GcReport
+from lineage.values import Digest, Reference, RunStatus
+from lineage.verification import Problem, RepairReport, VerifyReport
+
+__all__ = [
+    "ActiveRun",
+    "AliasEvent",
+    "Artifact",
+    "ArtifactRecord",
+    "BusyError",
+    "Change",
+    "Comparison",
+    "ConflictError",
+    "CorruptionError",
+    "CycleError",
+    "Digest",
+    "Entry",
+    "ErrorKind",
+    "FormatError",
+    "GcReport",
+    "InvalidInputError",
+    "LineageError",
+    "Listing",
+    "Location",
+    "MetricRow",
+    "Node",
+    "NotFoundError",
+    "Problem",
+    "Project",
+    "PruneReport",
+    "ReadOnlyError",
+    "Reference",
+    "RepairReport",
+    "Run",
+    "RunRecord",
+    "RunStatus",
+    "SearchHit",
+    "SizeRecord",
+    "Stale",
+    "StateError",
+    "StorageError",
+    "Version",
+    "VersionRecord",
+    "VerifyReport",
+    "open",
+]
+__version__ = "0.1.0"

@@ -288,7 +288,7 @@ class BlobFolder:
         for shard in sorted(self._shards()):
             with os.scandir(shard) as found:
                 for item in found:
-                    with suppress(InvalidInputError):
+                    with suppress(InvalidInputError, FileNotFoundError):  # other names; gone meanwhile
                         yield Digest.parse(shard.name + item.name), item.stat(follow_symlinks=False)
 
     def _shards(self) -> list[Path]:

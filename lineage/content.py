@@ -6,17 +6,21 @@ import io
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from blake3 import blake3
 
 from lineage.blobs import INLINE_LIMIT, BlobFolder, Staged, Staging
 from lineage.database import Database
-from lineage.errors import CorruptionError, ErrorKind
+from lineage.errors import CorruptionError, ErrorKind, InvalidInputError
 from lineage.manifests import manifest_digest, split
 from lineage.records import Entry
 from lineage.statements import content as rows
+from lineage.system import storage_errors
 from lineage.values import Digest
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _AHEAD_BYTES: Final = 4 << 20
 _AHEAD_ROWS: Final = 5_000
@@ -85,6 +89,7 @@ def put_bytes(
     progress: Callable[[int], None] | None = None,
 ) -> None:
     """Store the staged bytes of a draft, files before rows; call it inside ``blobs.storing()``."""
+    _refuse_foreign(ahead.database, entries)
     staged = {item.staged.digest: item.staged for item in entries if item.staged is not None}
     files = [one for one in staged.values() if one.path is not None]
     for one in files:
@@ -97,6 +102,19 @@ def put_bytes(
     small = [one for one in staged.values() if one.path is None]
     if staging is not None:
         _put_small(ahead, small, staging)
+
+
+def _refuse_foreign(database: Database, entries: Sequence[DraftEntry]) -> None:
+    """Refuse entries taken from a version of another project: their bytes are not here."""
+    shared = {str(item.entry.digest): item.entry.path for item in entries if item.staged is None and item.entry.stored}
+    if not shared:
+        return
+    with database.read() as connection:
+        missing = shared.keys() - rows.known_blobs(connection, list(shared))
+    if missing:
+        paths = ", ".join(sorted(shared[digest] for digest in missing)[:5])
+        message = f"the bytes of {paths} are not in this project; download them and add them as files"
+        raise InvalidInputError(message, kind=ErrorKind.CONTENT_MISSING)
 
 
 def _put_small(ahead: RowsAhead, small: Sequence[Staged], staging: Staging) -> None:
@@ -185,19 +203,21 @@ class VerifyingReader(io.RawIOBase):
         """Return True."""
         return True
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]  # any writable buffer will do
-        """Read some bytes; the one call that meets the end checks the digest."""
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read some bytes; the call that meets the end checks the digest."""
+        wanted = memoryview(buffer).cast("B")
         start = self._source.tell()
-        data = self._source.read(len(buffer))
-        buffer[: len(data)] = data
+        with storage_errors("cannot read bytes"):
+            data = self._source.read(len(wanted))
+        wanted[: len(data)] = data
         if start == self._hashed:
             self._hasher.update(data)
             self._hashed += len(data)
-            if not data and len(buffer) and self._hasher.hexdigest() != self._digest:
+            if not data and len(wanted) and self._hasher.hexdigest() != self._digest:
                 raise damaged(self._digest)
         return len(data)
 
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Move in the blob."""
         return self._source.seek(offset, whence)
 

@@ -37,7 +37,11 @@ APPLICATION_ID: Final = 0x4C4E4731
 OLDEST_SQLITE: Final = (3, 37, 0)
 """STRICT tables came with it."""
 
-_open_connections: weakref.WeakSet[sqlite3.Connection] = weakref.WeakSet()
+class _Connection(sqlite3.Connection):
+    """A connection that can be referred to weakly, which the base class cannot."""
+
+
+_open_connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
 
 
 @dataclass(slots=True)
@@ -103,6 +107,19 @@ class Database:
                 with _savepoint(session.connection):
                     yield session.connection
 
+    def compact(self) -> None:
+        """Rewrite the file without its free pages, while everybody waits; it takes as much room again.
+
+        Raises:
+            StateError: This thread is inside a read or write block.
+            StorageError: There is no room for the copy; the file is as it was.
+        """
+        if self.in_block:
+            raise StateError("a project cannot be compacted inside a batch or a snapshot")
+        with translated(self.path), self._lock(), self._connected(writing=True) as connection:
+            connection.execute("PRAGMA temp_store = FILE")  # the copy may be larger than the memory
+            connection.execute("VACUUM")
+
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """Take turns with the other writers, fairly; SQLite's own waiting starves some for seconds."""
@@ -141,7 +158,7 @@ def connect(path: Path, *, writing: bool, timeout: float) -> sqlite3.Connection:
         raise FormatError(message)
     mode = "rw" if os.access(path, os.W_OK) else "ro"  # "rw" also for readers: it mends what a crash left
     uri = f"file:{quote_from_bytes(os.fsencode(path))}?mode={mode}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout, factory=_Connection)
     _open_connections.add(connection)
     try:
         _configure(connection, path, writing=writing)
@@ -271,8 +288,10 @@ def _build(draft: Path, build: Callable[[sqlite3.Connection], None]) -> None:
 def _publish(draft: Path, path: Path) -> None:
     try:
         os.link(draft, path)
-    except FileExistsError:
-        return  # two programs created it at once: the first one's file is the project
+    except (FileExistsError, FileNotFoundError):
+        if not path.exists():
+            raise
+        return  # two programs created it at once: the first one's file is the project, and its gc may take ours
     sync_folder(path.parent)
 
 

@@ -35,30 +35,27 @@ import os
 import re
 import sys
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import date, datetime, time, timedelta
+from datetime import date, time, timedelta
 from enum import Enum
-from itertools import islice
 from types import SimpleNamespace, TracebackType
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
 from lineage.errors import CorruptionError, ErrorKind, InvalidInputError
 
-JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 JsonObject: TypeAlias = dict[str, JsonValue]
 
 MAX_DEPTH: Final = 100
 MAX_ELEMENTS: Final = 1_000
 MAX_TEXT_BYTES: Final = 16 * 1024 * 1024
 MAX_METRIC_NAME: Final = 512
-_INTEGER_LIMIT: Final = 10**4300
-"""What Python's int() still reads by default; beyond it a stored document could not be read back."""
+_INTEGER_LIMIT: Final = 10**4300  # beyond it Python's int() refuses to read the stored text back
 _PLAIN_TYPES: Final = frozenset({str, int, float, bool, type(None), list, tuple, dict})
 _BARE_KEY: Final = re.compile(r"[\w-]{1,60}")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH} levels; flatten it"
+_LONG_RANGE: Final = f"a range of more than {MAX_ELEMENTS:,} numbers; give its start, stop and step"
 _TOO_LARGE: Final = "more than 16 MiB of text; log it as a file"
 
 
@@ -80,11 +77,15 @@ def plain_object(value: object, what: str) -> JsonObject:
     if value is None:
         return {}
     with _Naming(what):
-        mapping = _read_text(value) if isinstance(value, str) else _as_mapping(value)
-        if mapping is None:
-            _refuse(f"{_type_name(value)} is not a dict; give a dict of names and values")
+        try:
+            data = json.loads(value) if isinstance(value, str) else value
+        except ValueError as error:
+            _refuse(f"text that is not JSON ({error}); give a dict, or the JSON text of an object", error)
         copy = _Copier()
-        return cast("JsonObject", copy.sized(copy.value(mapping, 0)))
+        result = copy.sized(copy.value(data, 0))
+        if not isinstance(result, dict) or isinstance(value, slice):
+            _refuse(f"a value of type {_type_name(data)} is not a dict; give a dict of names and values")
+        return result
 
 
 def plain_value(value: object, what: str) -> JsonValue:
@@ -122,10 +123,10 @@ def flatten_metrics(data: Mapping[str, object], what: str) -> JsonObject:
     """
     with _Naming(what):
         if not isinstance(data, Mapping):
-            _refuse(f"{_type_name(data)} is not a dict; give a dict of names and values")
+            _refuse(f"a value of type {_type_name(data)} is not a dict; give a dict of names and values")
         copy = _Copier(infinite=True)
         result: JsonObject = {}
-        _flatten(data, "", 1, result, copy)
+        _flatten(data, "", result, copy)
         copy.sized(result)
         return result
 
@@ -173,16 +174,9 @@ class _Refusal(Exception):  # noqa: N818 - not an error yet: it gathers the path
     """Something JSON cannot hold; `path` grows from the inside out while it rises."""
 
     def __init__(self, reason: str, item: object = None) -> None:
-        super().__init__(reason)
         self.reason = reason
         self.item = item
         self.path: list[str] = []
-
-    def passed(self, item: object) -> None:
-        """Note that `item` encloses the trouble: if it *is* the trouble, it contains itself."""
-        if self.item is item:
-            self.reason = "it contains itself; break the loop"
-            self.path.clear()  # the turns of the loop say nothing; what is left leads to where it begins
 
     def sentence(self, what: str) -> str:
         path = "".join(reversed(self.path)).removeprefix(".")
@@ -193,8 +187,6 @@ class _Refusal(Exception):  # noqa: N818 - not an error yet: it gathers the path
 
 class _Naming:
     """Say whose data a refusal in the block is about. A class: contextmanager adds 1 µs to each call."""
-
-    __slots__ = ("_what",)
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -215,8 +207,6 @@ def _refuse(reason: str, cause: Exception | None = None) -> NoReturn:
 
 class _Copier:
     """One deep copy: how much text it may still take, and whether a metric may be infinite."""
-
-    __slots__ = ("_infinite", "_left")
 
     def __init__(self, *, infinite: bool = False) -> None:
         self._infinite = infinite
@@ -241,11 +231,12 @@ class _Copier:
         if kind is bool or item is None:
             return cast("bool | None", item)
         if depth >= MAX_DEPTH:
-            raise _Refusal(_TOO_DEEP, item)
+            raise _Refusal(f"nested deeper than {MAX_DEPTH} levels; flatten it", item)
         try:
             return self._container(item, depth)
         except _Refusal as refusal:
-            refusal.passed(item)
+            if refusal.item is item:  # its turns say nothing: the path left leads into the loop
+                refusal.reason, refusal.path = "it contains itself; break the loop", []
             raise
 
     def sized(self, result: JsonValue) -> JsonValue:
@@ -290,14 +281,21 @@ class _Copier:
             return self._sequence(item, depth)
         if isinstance(item, set | frozenset):
             return self._set(item, depth)
-        simpler = _simpler(item)
+        try:
+            simpler = _simpler(item)
+        except _Refusal:
+            raise
+        except Exception as error:  # noqa: BLE001 - tolist(), model_dump(): the code of others may raise anything
+            _refuse(f"a value of type {_type_name(item)} could not be read: {error}", error)
+        if isinstance(simpler, Iterator):  # of a sequence; not made a list first, for it may never end
+            return self._sequence(simpler, depth)
         # What is not plain yet counts as a level: an object that turns into its like must come to an end.
         return self.value(simpler, depth if type(simpler) in _PLAIN_TYPES else depth + 1)
 
     def _mapping(self, item: Mapping[object, object], depth: int) -> JsonObject:
         result: JsonObject = {}
         for key, member in item.items():
-            name = cast("str", key) if type(key) is str else _key_text(key)
+            name = key if type(key) is str else _key_text(key)
             try:
                 self.text(name)
                 if name in result:
@@ -318,7 +316,7 @@ class _Copier:
             raise
         return result
 
-    def _set(self, items: AbstractSet[object], depth: int) -> list[JsonValue]:
+    def _set(self, items: Iterable[object], depth: int) -> list[JsonValue]:
         """Return the members in an order that does not depend on hashes, which differ between processes.
 
         The copies are sorted, not the members: frozensets compare without being ordered, lists do not.
@@ -338,108 +336,67 @@ def _key_text(key: object) -> str:
     if simpler is None or isinstance(simpler, bool | int | float):
         with suppress(ValueError):  # NaN, infinities, endless integers
             return _ENCODER.encode(simpler)
-    _refuse(f"a key that is {_type_name(key)}: it has no text in JSON; use text as the key")
+    _refuse(f"a key of type {_type_name(key)} has no text in JSON; use text")
 
 
-def _simpler(item: object) -> object:
-    """Return what stands for an object that is no container: one step nearer to plain data.
-
-    The order tells: an Enum member may be a str or an int too, bytes and ranges are sequences, a memoryview and
-    an array.array read like arrays.
-    """
-    if isinstance(item, Enum):
-        return item.name if item.name is not None else item.value  # an empty Flag has no name
-    if isinstance(item, bytes | bytearray | memoryview):
-        _refuse("bytes are not JSON; decode them, or log them as a file")
+def _simpler(item: Any) -> object:  # noqa: ANN401, PLR0911 - whatever people hand over, in order
+    """Return what stands for an object that is no container: one step nearer to plain data."""
     for base, plain in _CONVERSIONS:
         if isinstance(item, base):
             return plain(item)
     if _is_array(item):
         return _array_data(item)
-    if isinstance(item, Sequence):  # one that never ends is cut where it is too large already
-        return list(islice(item, MAX_TEXT_BYTES))
+    if isinstance(item, Sequence):
+        return iter(item)
     if _is_instance(item, "decimal", "Decimal") or _is_instance(item, "uuid", "UUID"):
         return str(item)
-    mapping = _as_mapping(item)
-    if mapping is None:
-        _refuse(f"{_type_name(item)} is not JSON; use text, a number, a list or a dict")
-    return mapping
+    if dataclasses.is_dataclass(item) and not isinstance(item, type):
+        return {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
+    if isinstance(item, SimpleNamespace) or _is_instance(item, "argparse", "Namespace"):
+        return dict(vars(item))
+    if hasattr(type(item), "model_dump"):
+        return item.model_dump()
+    _refuse(f"a value of type {_type_name(item)} is not JSON; use text, a number, a list or a dict")
 
 
-def _time_text(item: date | time) -> str | None:
-    text = item.isoformat()
-    return None if text == "NaT" else text  # pandas' NaT is a datetime
-
-
-def _range_list(item: range) -> list[int]:
-    if item[MAX_ELEMENTS:]:  # len() of a huge one overflows
-        _refuse(f"a range of more than {MAX_ELEMENTS:,} numbers; give its start, stop and step")
-    return list(item)
-
-
-_CONVERSIONS: Final[tuple[tuple[Any, Any], ...]] = (
+_CONVERSIONS: Final[tuple[tuple[Any, Callable[[Any], object]], ...]] = (
+    # The order tells: a member may be a str or an int too, and bytes and ranges are sequences.
+    (Enum, lambda item: item.value if item.name is None else item.name),  # an empty Flag has no name
+    ((bytes, bytearray, memoryview), lambda _: _refuse("bytes are not JSON; decode them, or log them as a file")),
     (str, str.__str__),  # subclasses: the plain type's own method, whatever they made of theirs
     (bool, bool),
     (int, int.__int__),
     (float, float.__float__),
-    (datetime | date | time, _time_text),
+    ((date, time), lambda item: None if item.isoformat() == "NaT" else item.isoformat()),  # pandas' NaT
     (timedelta, timedelta.total_seconds),
-    (range, _range_list),
+    (range, lambda item: _refuse(_LONG_RANGE) if item[MAX_ELEMENTS:] else list(item)),  # len() may overflow
     (slice, lambda item: {"slice_start": item.start, "slice_stop": item.stop, "slice_step": item.step}),
     (os.PathLike, os.fspath),
 )
 
 
 def _is_instance(item: object, module: str, name: str) -> bool:
-    """Whether `item` is of a class of which nothing can exist before its module is loaded.
-
-    decimal, uuid and argparse together cost 20 ms to import, for values that hardly anybody passes.
-    """
-    loaded = sys.modules.get(module)
-    return loaded is not None and isinstance(item, getattr(loaded, name))
+    """Whether `item` is of a class met rarely; importing decimal, uuid and argparse would cost 20 ms."""
+    return isinstance(item, getattr(sys.modules.get(module), name, ()))
 
 
-def _as_mapping(item: Any) -> Mapping[Any, object] | None:  # noqa: ANN401 - whatever people hand over
-    if isinstance(item, Mapping):
-        return item
-    if dataclasses.is_dataclass(item) and not isinstance(item, type):
-        return {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
-    if isinstance(item, SimpleNamespace) or _is_instance(item, "argparse", "Namespace"):
-        return dict(vars(item))
-    if isinstance(item, type) or not hasattr(type(item), "model_dump"):
-        return None
-    try:
-        return dict(item.model_dump())
-    except Exception as error:  # noqa: BLE001 - the code of others may raise anything
-        _refuse(f"{_type_name(item)} could not be read: {error}", error)
-
-
-def _is_array(item: object) -> bool:
-    """Whether the *type* reads like an array: an instance that answers to every name (a mock) does not."""
-    kind = type(item)
-    return hasattr(kind, "tolist") or (hasattr(kind, "numpy") and hasattr(kind, "shape"))
+def _is_array(item: object) -> bool:  # the type is asked: an instance may answer to every name (a mock)
+    return hasattr(type(item), "tolist") or (hasattr(type(item), "numpy") and hasattr(type(item), "shape"))
 
 
 def _array_data(item: Any) -> object:  # noqa: ANN401 - numpy, torch, tensorflow or jax, none of them imported
-    try:
-        count = math.prod(max(1, int(n)) for n in item.shape) if hasattr(item, "shape") else len(item)
-        data = _elements(item) if count <= MAX_ELEMENTS else None
-    except Exception as error:  # noqa: BLE001 - the code of others may raise anything
-        _refuse(f"{_type_name(item)} could not be read: {error}", error)
+    count = math.prod(max(1, int(n)) for n in item.shape) if hasattr(item, "shape") else len(item)
     if count > MAX_ELEMENTS:
         _refuse(f"an array of {count:,} elements; log it as a file (up to {MAX_ELEMENTS:,} become a list)")
-    if type(data) is type(item):  # numpy.longdouble: no Python number holds it
-        _refuse(f"{_type_name(item)} has no exact Python number; convert it with float()")
-    return data
-
-
-def _elements(item: Any) -> object:  # noqa: ANN401 - as above
     if not hasattr(item, "tolist"):  # tensorflow
-        item = item.numpy()
+        return item.numpy().tolist()
     kind = getattr(getattr(item, "dtype", None), "kind", "")
     if kind == "M":  # tolist() gives nanoseconds as a bare integer
         return _without_nat(item.astype("str").tolist())
-    return item.astype("timedelta64[us]").tolist() if kind == "m" else item.tolist()
+    data = item.astype("timedelta64[us]").tolist() if kind == "m" else item.tolist()
+    if type(data) is type(item):  # numpy.longdouble: no Python number holds it
+        _refuse(f"a value of type {_type_name(item)} has no exact Python number; convert it with float()")
+    return data
 
 
 def _without_nat(data: Any) -> object:  # noqa: ANN401 - text, or lists of it to any depth
@@ -450,29 +407,14 @@ def _without_nat(data: Any) -> object:  # noqa: ANN401 - text, or lists of it to
 
 def _type_name(item: object) -> str:
     kind = type(item)
-    return f"a value of type {kind.__module__}.{kind.__qualname__}".replace(" builtins.", " ")
+    return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
 
 
-def _read_text(text: str) -> Mapping[str, object]:
-    """Return the object that somebody's JSON text holds."""
-    if len(text) > MAX_TEXT_BYTES:
-        _refuse(_TOO_LARGE)
-    try:
-        value = _HANDED_OVER.decode(text)
-    except RecursionError:
-        _refuse(_TOO_DEEP)
-    except ValueError as error:
-        _refuse(f"text that is not JSON ({error}); give a dict, or the JSON text of an object", error)
-    return value if isinstance(value, dict) else _refuse("the JSON text of no object; give a dict")
-
-
-def _flatten(data: Mapping[Any, object], prefix: str, depth: int, result: JsonObject, copy: _Copier) -> None:
+def _flatten(data: Mapping[Any, object], prefix: str, result: JsonObject, copy: _Copier) -> None:
     for key, value in data.items():
         name = prefix + _metric_name(key, prefix)
         if type(value) is not float and isinstance(value, Mapping):
-            if depth >= MAX_DEPTH:
-                _refuse(f"metric {name[:60]!r}: {_TOO_DEEP}")
-            _flatten(value, f"{name}.", depth + 1, result, copy)
+            _flatten(value, f"{name}.", result, copy)  # the limit of the name ends it, 256 levels down
             continue
         if name in result:
             _refuse(f"metric {name!r}: two names are the same once dotted; rename one")
@@ -485,7 +427,7 @@ def _flatten(data: Mapping[Any, object], prefix: str, depth: int, result: JsonOb
 
 def _metric_name(key: object, prefix: str) -> str:
     if not isinstance(key, str):
-        _refuse(f"metric {prefix}{key!r:.60}: {_type_name(key)} is no name; use text")
+        _refuse(f"metric {prefix}<{_type_name(key)}>: a name is text; convert it")  # its repr may be anything
     name = key.name if isinstance(key, Enum) else str.__str__(key)
     if not name:
         _refuse(f"metric {prefix!r:.60}: an empty name; give it one")
@@ -503,17 +445,6 @@ def _finite(text: str) -> float:
     return number
 
 
-def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    result: dict[str, object] = {}
-    for name, value in pairs:
-        if name in result:
-            raise ValueError(f"the key {name[:60]!r} stands there twice")
-        result[name] = value
-    return result
-
-
-# check_circular stays on: json_text is public, and a loop must end in an error.
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _LENIENT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # metrics may be infinite
 _STORED: Final = json.JSONDecoder(parse_constant=_finite, parse_float=_finite)
-_HANDED_OVER: Final = json.JSONDecoder(object_pairs_hook=_distinct)  # NaN and infinities: the copy decides

@@ -182,3 +182,20 @@ class SizeRecord:
     own: int
     shared: int
     logical: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A newest version that was made from something old.
+
+    Attributes:
+        reference: The version to make again.
+        run: Id of the run, at or upstream of it, that used something old.
+        used: What that run used.
+        newest: What ``latest`` of that artifact names now.
+    """
+
+    reference: str
+    run: str
+    used: str
+    newest: str

@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lineage.errors import BusyError, LineageError, ReadOnlyError, StorageError
@@ -85,8 +85,11 @@ def is_locked(path: Path) -> bool:
 
 
 def _sign(descriptor: int, owner: int) -> None:
-    """Write who holds the lock, for the message of those who wait in vain."""
-    with storage_errors("cannot sign the lock"):
+    """Write who holds the lock, for the message of those who wait in vain.
+
+    The lock holds without it, and on a full disk ``gc`` must get it.
+    """
+    with suppress(OSError):
         os.pwrite(descriptor, f"process {owner} on {socket.gethostname()}".ljust(120).encode()[:120], 0)
 
 

@@ -35,6 +35,14 @@ def held_inside(connection: sqlite3.Connection, digests: Sequence[str]) -> set[s
     return {row[0] for row in rows}
 
 
+def known_blobs(connection: sqlite3.Connection, digests: Sequence[str]) -> set[str]:
+    """Return which of `digests` are blobs of this project."""
+    rows = connection.execute(
+        "SELECT digest FROM blob WHERE digest IN (SELECT value FROM json_each(?))", (json_array(digests),)
+    )
+    return {row[0] for row in rows}
+
+
 def chunk_data(connection: sqlite3.Connection, digest: str) -> bytes | None:
     """Return a blob's bytes if they lie inside the file."""
     rows = connection.execute(

@@ -1,0 +1,404 @@
+"""The draft: what a program fills before it logs it. What is stored afterwards is a Version, another type."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Final
+
+from lineage.blobs import BlobFolder, Staging, temporary_staging
+from lineage.content import DraftEntry, listing
+from lineage.errors import ErrorKind, InvalidInputError, LineageError, NotFoundError, StateError
+from lineage.jsondata import JsonObject, plain_object
+from lineage.manifests import manifest_digest
+from lineage.records import Entry
+from lineage.references import resolve
+from lineage.store import is_project_file
+from lineage.system import storage_errors
+from lineage.values import Digest, artifact_name, entry_path, label, prose
+
+_NEW_FILE_MODES: Final = ("x", "w", "xb", "wb", "xt", "wt")
+
+
+class _StagingHome:
+    """Where drafts stage: beside the blobs of the project opened last, so that logging is a rename.
+
+    A draft can be made with no project open; then the system's temporary folder serves, and logging copies.
+    """
+
+    folder: BlobFolder | None = None
+
+    def new_staging(self) -> Staging:
+        if self.folder is not None:
+            with suppress(LineageError):  # a project moved away or made read-only since: the other place serves
+                return self.folder.new_staging()
+        return temporary_staging()
+
+
+staging_home: Final = _StagingHome()
+
+
+class Artifact:
+    """A draft of a version: a name, a type, and files that freeze as they are added.
+
+    It needs no project and no run. ``run.log_artifact(artifact)`` makes it a version; from then on it only
+    reads, and ``version.new_draft()`` gives the next draft.
+
+    Args:
+        name: 1-128 ASCII letters, digits, ``_ - .``; versions of one name succeed each other.
+        type: What it is, such as ``dataset`` or ``model``; one type per name.
+        description: Words about this version.
+        metadata: JSON data about this version, copied; numpy scalars and datetimes are converted, NaN becomes
+            null.
+        incremental: Add the files to those of the newest version instead of replacing them.
+
+    Raises:
+        InvalidInputError: The name, type or metadata break a rule; the message says which.
+
+    Example:
+        >>> model = Artifact("iv3", type="model", metadata={"epochs": 5})
+        >>> with model.new_file("weights.bin", mode="wb") as f:
+        ...     _ = f.write(b"...")
+        >>> [entry.path for entry in model.entries]
+        ['weights.bin']
+    """
+
+    def __init__(
+        self,
+        name: str,
+        type: str,
+        description: str | None = None,
+        metadata: object = None,
+        *,
+        incremental: bool = False,
+    ) -> None:
+        self.name: Final = artifact_name(name)
+        self.type: Final = label(type, "artifact type")
+        self.description = None if description is None else prose(description, f"description of artifact {name!r}")
+        self.metadata: JsonObject = plain_object(metadata, f"metadata of artifact {name!r}")
+        self.incremental: Final = incremental
+        self._files: dict[str, DraftEntry] = {}
+        self._folders: dict[str, int] = {}
+        self._staging: Staging | None = None
+        self._logged: tuple[Path, str] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Artifact {self.name!r} ({self.type}), {len(self._files)} files, draft>"
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The files of the draft, sorted by path."""
+        return listing(self._files.values())
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files, as far as known."""
+        return sum(item.entry.size or 0 for item in self._files.values())
+
+    @property
+    def digest(self) -> Digest:
+        """The digest the version will have, unless it is incremental: equal content, equal digest."""
+        return manifest_digest(self.entries)
+
+    @contextmanager
+    def new_file(self, path: str, mode: str = "x", encoding: str | None = None) -> Iterator[IO[Any]]:
+        """Write a file of the draft directly; it is added when the block ends without an exception.
+
+        Args:
+            path: Where in the artifact.
+            mode: ``x`` refuses a path that is taken, ``w`` replaces it; with ``b`` for bytes.
+            encoding: Of text; UTF-8 if not said.
+
+        Raises:
+            InvalidInputError: The path or mode is wrong, or the path is taken.
+            StateError: The draft was logged.
+            StorageError: The bytes cannot be written.
+
+        Example:
+            >>> draft = Artifact("notes", type="text")
+            >>> with draft.new_file("a.txt") as f:
+            ...     _ = f.write("hello")
+        """
+        self._check_open()
+        path = self._free_path(path, replace=mode.startswith("w"))
+        if mode not in _NEW_FILE_MODES:
+            raise InvalidInputError(f"mode {mode!r}: new_file takes one of {', '.join(_NEW_FILE_MODES)}")
+        staging = self._stage()
+        written = staging.new_path()
+        encoding = None if "b" in mode else encoding or "utf-8"
+        try:
+            with storage_errors("cannot write the new file"):
+                file = written.open(mode, encoding=encoding)
+            try:
+                yield file
+            finally:
+                with storage_errors("cannot write the new file"):
+                    file.close()
+            staged = staging.adopt(written)
+        except BaseException:
+            written.unlink(missing_ok=True)
+            raise
+        self._check_open()
+        self._put(DraftEntry(Entry(path, staged.digest, staged.size), staged), replace=mode.startswith("w"))
+
+    def add_file(self, local_path: str | os.PathLike[str], name: str | None = None, *, overwrite: bool = False) -> Entry:
+        """Add a copy of a file as it is now; the original may change or go afterwards.
+
+        The same path with the same content is fine.
+
+        Args:
+            local_path: The file; a link to one is followed.
+            name: Path in the artifact; the file's own name if not said.
+            overwrite: Replace other content at that path.
+
+        Returns:
+            The entry.
+
+        Raises:
+            InvalidInputError: It is no regular file, changes while it is read, is a project file, or the path
+                is taken by other content.
+            StateError: The draft was logged.
+            StorageError: It cannot be read or copied.
+        """
+        self._check_open()
+        source = _source_path(local_path)
+        path = entry_path(name if name is not None else source.name)
+        _refuse_project_files(source)
+        staged = self._stage().stage_file(source)
+        try:
+            self._put(DraftEntry(Entry(path, staged.digest, staged.size), staged), replace=overwrite)
+        except BaseException:
+            self._stage().drop(staged)
+            raise
+        return self._files[path].entry
+
+    def add_dir(
+        self, local_path: str | os.PathLike[str], name: str | None = None, *, overwrite: bool = False
+    ) -> list[Entry]:
+        """Add every file below a folder; all of them or, on any error, none.
+
+        Links are followed inside the tree; mode bits, times and empty folders are not kept.
+
+        Args:
+            local_path: The folder.
+            name: Path in the artifact under which its files go.
+            overwrite: Replace other content at the same paths.
+
+        Raises:
+            InvalidInputError: It is no folder, holds a broken link, a loop, a FIFO, a socket, a device or a
+                project file (each named), or a path is taken by other content.
+            StateError: The draft was logged.
+        """
+        self._check_open()
+        before = self._files.copy(), self._folders.copy()
+        prefix = "" if name is None else entry_path(name) + "/"
+        try:
+            return [
+                self.add_file(file, prefix + inside, overwrite=overwrite)
+                for file, inside in walk_files(_source_path(local_path))
+            ]
+        except BaseException:
+            self._files, self._folders = before
+            raise
+
+    def add_reference(self, source: str | Entry, name: str | None = None, *, checksum: bool = True) -> list[Entry]:
+        """Track bytes by where they are, without copying them.
+
+        ``file:`` is known by its content (a folder by that of its files), ``http(s):`` by its ETag, any other
+        scheme by its URI alone. An entry of another version shares that version's stored bytes.
+
+        Args:
+            source: A URI, or an entry of a version.
+            name: Path in the artifact; needed for schemes other than file, http(s), s3 and gs.
+            checksum: Look at the content; False takes the URI alone.
+
+        Raises:
+            InvalidInputError: It is no URI, nothing lies there, a name is missing, or the path is taken.
+            StorageError: It cannot be read or fetched.
+            StateError: The draft was logged.
+        """
+        self._check_open()
+        if isinstance(source, Entry):
+            found = [_shared(source, name)]
+        else:
+            found = list(resolve(source, name, checksum=checksum))
+        before = self._files.copy(), self._folders.copy()
+        try:
+            for entry in found:
+                self._put(DraftEntry(entry, None), replace=False)
+        except BaseException:
+            self._files, self._folders = before
+            raise
+        return found
+
+    def remove(self, path: str | Entry) -> None:
+        """Take a file, or all files below a folder, out of the draft.
+
+        Raises:
+            NotFoundError: Nothing lies there.
+            StateError: The draft was logged.
+        """
+        self._check_open()
+        gone = entry_path(path.path if isinstance(path, Entry) else path)
+        doomed = [known for known in self._files if known == gone or known.startswith(gone + "/")]
+        if not doomed:
+            message = f"{gone!r} is not in artifact {self.name!r}"
+            raise NotFoundError(message, kind=ErrorKind.ENTRY_NOT_FOUND)
+        for known in doomed:
+            del self._files[known]
+            self._count_folders(known, -1)
+
+    def _put(self, item: DraftEntry, *, replace: bool) -> None:
+        path = item.entry.path
+        known = self._files.get(path)
+        if known is not None and not replace and known.entry != item.entry:
+            message = f"{path!r} is in artifact {self.name!r} already, with other content; overwrite=True replaces it"
+            raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
+        self._refuse_clash(path)
+        if known is None:
+            self._count_folders(path, 1)
+        self._files[path] = item
+
+    def _refuse_clash(self, path: str) -> None:
+        """Refuse a file where a folder is, or a file as a folder."""
+        parents = list(_parents(path))
+        taken = path if path in self._folders else next((parent for parent in parents if parent in self._files), None)
+        if taken is not None:
+            message = f"Invalid artifact path {path!r}: {taken!r} cannot be both a file and a folder"
+            raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
+
+    def _free_path(self, path: str, *, replace: bool) -> str:
+        path = entry_path(path)
+        self._refuse_clash(path)
+        if path in self._files and not replace:
+            message = f"{path!r} is in artifact {self.name!r} already; mode 'w' replaces it"
+            raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
+        return path
+
+    def _count_folders(self, path: str, change: int) -> None:
+        for parent in _parents(path):
+            count = self._folders.get(parent, 0) + change
+            if count:
+                self._folders[parent] = count
+            else:
+                del self._folders[parent]
+
+    def _stage(self) -> Staging:
+        if self._staging is None:
+            self._staging = staging_home.new_staging()
+        return self._staging
+
+    def _check_open(self) -> None:
+        if self._logged is not None:
+            message = f"artifact {self.name!r} was logged as {self._logged[1]}; use its new_draft() for the next version"
+            raise StateError(message, kind=ErrorKind.DRAFT_LOGGED)
+
+
+def draft_parts(artifact: Artifact) -> tuple[list[DraftEntry], Staging | None]:
+    """Return what a draft holds, for whoever logs it."""
+    return list(artifact._files.values()), artifact._staging  # noqa: SLF001 (the one door for commit)
+
+
+def mark_logged(artifact: Artifact, project: Path, reference: str) -> None:
+    """Freeze a draft that was logged and let its staged bytes go."""
+    artifact._logged = (project, reference)  # noqa: SLF001 (the one door for commit)
+    if artifact._staging is not None:  # noqa: SLF001
+        artifact._staging.close()  # noqa: SLF001
+        artifact._staging = None  # noqa: SLF001
+
+
+def logged_as(artifact: Artifact) -> tuple[Path, str] | None:
+    """Return the project a draft was logged into, and its reference there."""
+    return artifact._logged  # noqa: SLF001 (the one door for commit)
+
+
+def draft_from(name: str, type: str, description: str | None, metadata: JsonObject, entries: list[Entry]) -> Artifact:
+    """Return a draft that begins with the entries of a version; nothing is copied."""
+    draft = Artifact(name, type, description, metadata)
+    for entry in entries:
+        draft._put(DraftEntry(entry, None), replace=False)  # noqa: SLF001 (a second constructor)
+    return draft
+
+
+def walk_files(root: Path) -> Iterator[tuple[Path, str]]:
+    """Yield every file below a folder with its path inside, in a fixed order.
+
+    Raises:
+        InvalidInputError: `root` is no folder, or something below it is neither file nor folder, a broken link
+            or a loop of links; it is named.
+        StorageError: A folder cannot be read.
+    """
+    if not root.is_dir():
+        message = f"no folder {str(root)!r}"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+    waiting = [(root, "", frozenset({_identity(root)}))]
+    while waiting:
+        folder, prefix, above = waiting.pop()
+        with storage_errors("cannot read the folder"):
+            names = sorted(os.listdir(folder))
+        for name in names:
+            path, inside = folder / name, prefix + name
+            mode = _mode(path)
+            if stat.S_ISDIR(mode):
+                identity = _identity(path)
+                if identity in above:
+                    message = f"{str(path)!r} is a link to a folder that holds it; remove the loop"
+                    raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+                waiting.append((path, inside + "/", above | {identity}))
+            else:
+                yield path, inside
+
+
+def _mode(path: Path) -> int:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        message = f"{str(path)!r} is a broken link; remove it or restore its target"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID) from error
+    except OSError as error:
+        message = f"{str(path)!r} cannot be followed: {error.strerror}"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID) from error
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        message = f"{str(path)!r} is a FIFO, a socket or a device; log files and folders"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+    return mode
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _refuse_project_files(path: Path) -> None:
+    """Refuse the project's own file before it is opened: reading it could lose acknowledged commits."""
+    with suppress(OSError, ValueError):  # what cannot be looked at fails with a better message when it is opened
+        if is_project_file(path.stat()):
+            message = f"{str(path)!r} is a project file that is open here; it cannot be logged into a project"
+            raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+
+
+def _source_path(path: object) -> Path:
+    if not isinstance(path, str | os.PathLike) or "\0" in os.fsdecode(os.fspath(path)) or not os.fspath(path):
+        message = f"{path!r} is no path of a file or folder"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+    return Path(os.fsdecode(os.fspath(path)))
+
+
+def _shared(entry: Entry, name: str | None) -> Entry:
+    """Return an entry that shares the bytes of another version's, and says whose they are."""
+    path = entry_path(name) if name is not None else entry.path
+    if not entry.stored:
+        return Entry(path, entry.digest, entry.size, entry.uri, stored=False, extra=entry.extra)
+    if entry.version is None:
+        message = f"{entry.path!r} is an entry of a draft: log the draft first, or add the file itself"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+    return Entry(path, entry.digest, entry.size, f"lineage:{entry.version}/{entry.path}", stored=True)
+
+
+def _parents(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path

@@ -1,0 +1,273 @@
+"""Logging: from a draft to a version, all or nothing.
+
+The order is that of promises.md 5.1: bytes, then the rows nobody names yet, then one transaction with the
+version, its edge, its aliases. Only that last one is what other processes can see.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from lineage.aliases import Mover, move_alias
+from lineage.artifact import Artifact, draft_parts, logged_as, mark_logged
+from lineage.content import RowsAhead, listing, put_bytes, put_listing, put_manifest
+from lineage.errors import ErrorKind, InvalidInputError, StateError
+from lineage.jsondata import JsonObject, JsonValue, plain_object
+from lineage.records import Entry, VersionRecord
+from lineage.statements import artifacts, content, edges, runs
+from lineage.store import Store, find_artifact, find_version
+from lineage.values import LATEST, Reference, alias_name, new_uid, prose, tag_name
+
+logger = logging.getLogger("lineage")
+Better = tuple[str, Literal["max", "min"]]
+_MODES: Final = ("max", "min")
+_LIGHT_ENTRIES: Final = 200
+"""Small files up to which a whole log holds the writer lock: some 10 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRequest:
+    """How a draft is to be logged.
+
+    Attributes:
+        mover: Who logs, when, and in which run.
+        aliases: Besides ``latest``.
+        tags: For the version.
+        only_if_better: A metric and the direction in which it improves.
+        force_new_version: Make a version also of content that is one already.
+        step: The run's last step, kept with the version.
+        progress: Told the bytes stored.
+    """
+
+    mover: Mover
+    aliases: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    only_if_better: Better | None = None
+    force_new_version: bool = False
+    step: int | None = None
+    progress: Callable[[int], None] | None = None
+
+
+class _NotBetterError(Exception):
+    """Ends a transaction whose version is not to be: never leaves this module."""
+
+
+def checked_request(request: LogRequest) -> LogRequest:
+    """Return the request if its aliases, tags and rule may be.
+
+    Raises:
+        InvalidInputError: One of them may not.
+    """
+    for alias in request.aliases:
+        alias_name(alias)
+    for tag in request.tags:
+        tag_name(tag)
+    better = request.only_if_better
+    if better is not None and (len(better) != 2 or better[1] not in _MODES or not isinstance(better[0], str)):  # noqa: PLR2004 (metric and direction)
+        message = f"only_if_better={better!r}: give a metric and its direction, such as ('iou', 'max')"
+        raise InvalidInputError(message)
+    return request
+
+
+def log_draft(store: Store, draft: Artifact, request: LogRequest) -> VersionRecord | None:
+    """Make a version of a draft and return it; None if `only_if_better` says it is not.
+
+    Content the artifact holds already gives that version back: the aliases and tags are applied, and the run is
+    noted as having reproduced it. A draft that was logged gives its version again.
+
+    Raises:
+        InvalidInputError: The name has another type, an alias, tag or metadata breaks a rule.
+        ConflictError: A protected alias would move.
+        StateError: The draft was logged into another project.
+        ReadOnlyError: The project is read-only.
+        StorageError: The bytes cannot be stored.
+    """
+    checked_request(request)
+    if logged_as(draft) is not None:
+        return _log_again(store, draft, request)
+    metadata = plain_object(draft.metadata, f"metadata of artifact {draft.name!r}")
+    if draft.description is not None:
+        prose(draft.description, f"description of artifact {draft.name!r}")
+    with store.storing(), store.writing() if _is_light(draft) else nullcontext():
+        try:
+            record = _log(store, draft, metadata, request)
+        except _NotBetterError:
+            return None
+    mark_logged(draft, store.path, record.reference)
+    return record
+
+
+def _is_light(draft: Artifact) -> bool:
+    """Whether all of it is one short transaction: 1 connection and 1 commit instead of 5 and up."""
+    items, _ = draft_parts(draft)
+    staged = [item.staged for item in items if item.staged is not None]
+    return len(items) <= _LIGHT_ENTRIES and all(one.path is None for one in staged)
+
+
+def _log(store: Store, draft: Artifact, metadata: JsonObject, request: LogRequest) -> VersionRecord:
+    with store.database.read() as connection:
+        _check_type(connection, draft)
+        metadata = _with_metric(connection, draft.name, metadata, request)
+        _refuse_worse(connection, draft.name, metadata, request)
+    items, staging = draft_parts(draft)
+    ahead = RowsAhead(store.database)
+    put_bytes(store.blobs, ahead, items, staging, request.progress)
+    entries = listing(items)
+    ready = None if draft.incremental else put_listing(ahead, entries)
+    with store.writing() as connection:
+        ahead.drain(connection)
+        _refuse_worse(connection, draft.name, metadata, request)
+        if ready is None:
+            ready = put_listing(ahead, _on_newest(connection, draft.name, entries))
+            ahead.drain(connection)
+        manifest = put_manifest(connection, ready)
+        version = _version(connection, draft, metadata, (ready.digest, manifest), request)
+        return artifacts.version_records(connection, [version])[0]
+
+
+def _log_again(store: Store, draft: Artifact, request: LogRequest) -> VersionRecord:
+    """Give the version a draft became, with the aliases and tags of this call."""
+    project, reference = logged_as(draft) or (store.path, draft.name)
+    if project != store.path:
+        message = f"artifact {draft.name!r} was logged as {reference} of {str(project)!r}; a draft is logged once"
+        raise StateError(message, kind=ErrorKind.DRAFT_LOGGED)
+    with store.writing() as connection:
+        version = find_version(connection, Reference.parse(reference))
+        artifact = find_artifact(connection, draft.name)
+        _note_reproduction(connection, draft.name, version, draft.metadata, request)
+        _name(connection, artifact, version, request)
+        return artifacts.version_records(connection, [version])[0]
+
+
+def _name(connection: sqlite3.Connection, artifact: int, version: int, request: LogRequest) -> None:
+    """Move the aliases of the call, and ``latest``, to a version, and put the tags on it."""
+    for alias in dict.fromkeys((LATEST, *request.aliases)):
+        move_alias(connection, artifact, alias, version, request.mover)
+    artifacts.add_version_tags(connection, version, request.tags)
+
+
+def _check_type(connection: sqlite3.Connection, draft: Artifact) -> None:
+    row = artifacts.artifact_row(connection, draft.name)
+    if row is not None and row[2] is None and row[1] != draft.type:
+        message = (
+            f"artifact {draft.name!r} already exists with type {row[1]!r}; "
+            f"log it with that type, or choose another name for type {draft.type!r}"
+        )
+        raise InvalidInputError(message, kind=ErrorKind.TYPE_CLASH)
+
+
+def _version(
+    connection: sqlite3.Connection,
+    draft: Artifact,
+    metadata: JsonObject,
+    content_key: tuple[str, int],
+    request: LogRequest,
+) -> int:
+    artifact = _artifact(connection, draft, request.mover)
+    digest, manifest = content_key
+    known = None if request.force_new_version else artifacts.version_with_content(connection, artifact, digest)
+    if known is None:
+        version = _new_version(connection, draft, metadata, (artifact, manifest), request)
+    else:
+        version = known
+        _note_reproduction(connection, draft.name, version, metadata, request)
+    _name(connection, artifact, version, request)
+    return version
+
+
+def _artifact(connection: sqlite3.Connection, draft: Artifact, mover: Mover) -> int:
+    _check_type(connection, draft)
+    row = artifacts.artifact_row(connection, draft.name)
+    if row is None:
+        return artifacts.insert_artifact(connection, new_uid(), draft.name, draft.type, mover.at)
+    if row[2] is not None:
+        artifacts.revive_artifact(connection, row[0], draft.type)
+    return row[0]
+
+
+def _new_version(
+    connection: sqlite3.Connection,
+    draft: Artifact,
+    metadata: JsonObject,
+    keys: tuple[int, int],
+    request: LogRequest,
+) -> int:
+    version = artifacts.insert_version(
+        connection,
+        uid=new_uid(),
+        artifact=keys[0],
+        number=artifacts.take_number(connection, keys[0]),
+        manifest=keys[1],
+        description=draft.description,
+        metadata=metadata,
+        step=request.step,
+        at=request.mover.at,
+    )
+    if request.mover.run is not None:
+        edges.insert_produced(connection, version, request.mover.run)
+    return version
+
+
+def _note_reproduction(
+    connection: sqlite3.Connection, name: str, version: int, metadata: JsonObject, request: LogRequest
+) -> None:
+    """Note that a run made what was there already: evidence, and not an edge, so no cycle can come of it."""
+    (record,) = artifacts.version_records(connection, [version])
+    logger.warning("%s has this content already: no new version of %r", record.reference, name)
+    run = request.mover.run
+    if run is not None and edges.producer(connection, version) != run:
+        edges.insert_reproduced(connection, version, run, metadata, request.mover.at)
+
+
+def _on_newest(connection: sqlite3.Connection, name: str, entries: list[Entry]) -> list[Entry]:
+    """Return the newest version's entries with these added or in their place."""
+    row = artifacts.artifact_row(connection, name)
+    live = artifacts.live_versions(connection, row[0]) if row is not None else []
+    merged = {entry.path: entry for entry in content.entries_of(connection, live[-1])} if live else {}
+    merged.update({entry.path: entry for entry in entries})
+    return sorted(merged.values(), key=lambda entry: entry.path)
+
+
+def _with_metric(
+    connection: sqlite3.Connection, name: str, metadata: JsonObject, request: LogRequest
+) -> JsonObject:
+    """Return the metadata with the metric in it, so that the next log has something to compare with.
+
+    The run's summary alone would not do: a later checkpoint of the same run has the same summary.
+    """
+    if request.only_if_better is None:
+        return metadata
+    metric = request.only_if_better[0]
+    value = _number(metadata.get(metric))
+    if value is None and request.mover.run is not None:
+        value = _number(runs.run_summary(connection, request.mover.run).get(metric))
+    if value is None:
+        message = f"only_if_better: neither the metadata of {name!r} nor the run's summary has a number {metric!r}"
+        raise InvalidInputError(message)
+    return {**metadata, metric: value}
+
+
+def _refuse_worse(connection: sqlite3.Connection, name: str, metadata: JsonObject, request: LogRequest) -> None:
+    if request.only_if_better is not None and not _is_better(connection, name, metadata, request.only_if_better):
+        raise _NotBetterError
+
+
+def _is_better(connection: sqlite3.Connection, name: str, metadata: JsonObject, better: Better) -> bool:
+    """Compare with the version that ``latest`` names; without one, everything is better."""
+    metric, direction = better
+    new = _number(metadata[metric])
+    latest = artifacts.version_by_alias(connection, name, LATEST)
+    if latest is None or new is None:
+        return latest is None
+    (record,) = artifacts.version_records(connection, [latest])
+    old = _number(record.metadata.get(metric))
+    return old is None or (new > old if direction == "max" else new < old)
+
+
+def _number(value: JsonValue) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

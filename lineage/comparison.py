@@ -1,0 +1,119 @@
+"""What changed between two versions: files, metadata, the config of the runs that made them, and upstream."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lineage import graph
+from lineage.jsondata import JsonObject, JsonValue
+from lineage.records import Entry
+from lineage.statements import artifacts, content, edges, runs
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A value before and after; None where it was or is not there."""
+
+    old: JsonValue
+    new: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The difference between two versions, from the old to the new.
+
+    Attributes:
+        old: Reference of the old version.
+        new: Reference of the new one.
+        added: Entries only the new one has.
+        removed: Entries only the old one has.
+        changed: Pairs (old, new) of one path with other content.
+        unchanged: How many entries are the same.
+        metadata: Changed keys of the metadata, nested ones dotted.
+        config: Changed keys of the config of the runs that produced them.
+        upstream: By artifact, the versions upstream that only one of them has: (only the old, only the new).
+    """
+
+    old: str
+    new: str
+    added: tuple[Entry, ...]
+    removed: tuple[Entry, ...]
+    changed: tuple[tuple[Entry, Entry], ...]
+    unchanged: int
+    metadata: Mapping[str, Change]
+    config: Mapping[str, Change]
+    upstream: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
+
+    @property
+    def same_content(self) -> bool:
+        """Whether both hold the same files."""
+        return not (self.added or self.removed or self.changed)
+
+
+def compare(connection: sqlite3.Connection, old: int, new: int) -> Comparison:
+    """Return the difference between two versions; parts they share are not looked at."""
+    before, after = artifacts.version_records(connection, [old, new])
+    gone, come = content.changed_entries(connection, old, new)
+    earlier = {entry.path: entry for entry in gone}
+    later = {entry.path: entry for entry in come}
+    both = [(earlier[path], later[path]) for path in sorted(earlier.keys() & later.keys())]
+    changed = tuple(pair for pair in both if pair[0] != pair[1])
+    removed = tuple(earlier[path] for path in sorted(earlier.keys() - later.keys()))
+    return Comparison(
+        old=before.reference,
+        new=after.reference,
+        added=tuple(later[path] for path in sorted(later.keys() - earlier.keys())),
+        removed=removed,
+        changed=changed,
+        unchanged=before.file_count - len(removed) - len(changed),
+        metadata=changes(before.metadata, after.metadata),
+        config=changes(_config(connection, old), _config(connection, new)),
+        upstream=_upstream(connection, old, new),
+    )
+
+
+def changes(old: JsonObject, new: JsonObject) -> dict[str, Change]:
+    """Return the keys whose values differ, nested ones dotted, in the order of their names."""
+    before, after = dict(_flat(old)), dict(_flat(new))
+    keys = sorted(before.keys() | after.keys())
+    missing = object()
+    return {
+        key: Change(before.get(key), after.get(key)) for key in keys if before.get(key, missing) != after.get(key, missing)
+    }
+
+
+def _flat(data: JsonObject) -> list[tuple[str, JsonValue]]:
+    found: list[tuple[str, JsonValue]] = []
+    waiting: list[tuple[str, JsonValue]] = list(data.items())
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, dict) and value:
+            waiting.extend((f"{key}.{inner}", below) for inner, below in value.items())
+        else:
+            found.append((key, value))
+    return found
+
+
+def _config(connection: sqlite3.Connection, version: int) -> JsonObject:
+    run = edges.producer(connection, version)
+    return runs.run_records(connection, [run])[0].config if run is not None else {}
+
+
+def _upstream(
+    connection: sqlite3.Connection, old: int, new: int
+) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Return the versions upstream of only one of the two, by artifact; the two themselves do not count."""
+    before = graph.walk(connection, [graph.Key("version", old)], up=True).versions.keys()
+    after = graph.walk(connection, [graph.Key("version", new)], up=True).versions.keys()
+    only_old = _by_artifact(connection, before - after - {old, new})
+    only_new = _by_artifact(connection, after - before - {old, new})
+    return {name: (only_old.get(name, ()), only_new.get(name, ())) for name in sorted(only_old.keys() | only_new.keys())}
+
+
+def _by_artifact(connection: sqlite3.Connection, versions: set[int]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for record in artifacts.version_records(connection, sorted(versions)):
+        found[record.name] = (*found.get(record.name, ()), record.reference)
+    return found

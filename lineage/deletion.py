@@ -1,0 +1,262 @@
+"""Deleting versions, artifacts and runs; renaming; pruning by rules; and how many bytes an artifact holds.
+
+Deleting marks rows and drops what only they knew. The node and its edges stay, so that what was made from it
+keeps its lineage. Bytes go when ``gc`` is asked to take what no live version names.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from lineage.aliases import Mover, move_alias, remove_alias
+from lineage.capture import host
+from lineage.errors import ConflictError, ErrorKind, InvalidInputError, NotFoundError, StateError
+from lineage.records import RunRecord, SizeRecord
+from lineage.statements import artifacts, edges, runs
+from lineage.statements import upkeep as rows
+from lineage.store import Store, find_artifact
+from lineage.values import LATEST, RunStatus, artifact_name, label, timestamp, timestamp_text
+
+
+@dataclass(frozen=True, slots=True)
+class PruneRules:
+    """Which versions to keep; a version goes only if no rule keeps it.
+
+    The version that ``latest`` names and one that a protected alias names are always kept.
+
+    Attributes:
+        artifact: Look at this artifact only.
+        type: Look at artifacts of this type only.
+        keep_last: Keep so many versions of each artifact, the newest by number.
+        older_than: Keep what is younger.
+        keep_aliased: Keep what an alias names.
+        keep_tagged: Keep what bears a tag.
+        keep_used: Keep what a run that is not deleted consumed.
+    """
+
+    artifact: str | None = None
+    type: str | None = None
+    keep_last: int | None = None
+    older_than: timedelta | None = None
+    keep_aliased: bool = True
+    keep_tagged: bool = True
+    keep_used: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PruneReport:
+    """What a prune deleted, or would delete.
+
+    Attributes:
+        dry_run: Whether nothing was changed.
+        versions: References, by name and number.
+        bytes: What ``gc`` can take once they are deleted, because no other version names it.
+    """
+
+    dry_run: bool
+    versions: tuple[str, ...]
+    bytes: int
+
+
+def delete_version(store: Store, version_key: int, *, delete_aliases: bool = False, override: bool = False) -> None:
+    """Mark a version deleted; its node and edges stay, its content can no longer be had.
+
+    Any alias blocks, ``latest`` too. With `delete_aliases` they go, and ``latest`` moves to the highest version
+    left. One transaction.
+
+    Args:
+        store: Where.
+        version_key: Which.
+        delete_aliases: Take its aliases away.
+        override: Also protected ones.
+
+    Raises:
+        NotFoundError: There is none, or it was deleted before.
+        ConflictError: An alias names it, or a protected one does and `override` is not set.
+    """
+    with store.writing() as connection:
+        _delete_version(connection, version_key, _mover(), delete_aliases=delete_aliases, override=override)
+
+
+def _mover() -> Mover:
+    return Mover(at=timestamp(), user=host().user)
+
+
+def _delete_version(
+    connection: sqlite3.Connection, version: int, mover: Mover, *, delete_aliases: bool, override: bool
+) -> None:
+    state = rows.version_state(connection, version)
+    if state is None:
+        raise NotFoundError("no such version", kind=ErrorKind.VERSION_NOT_FOUND)
+    reference = f"{state.name}:v{state.number}"
+    if state.deleted_at is not None:
+        message = f"{reference} was deleted already, at {state.deleted_at}"
+        raise NotFoundError(message, kind=ErrorKind.VERSION_DELETED)
+    names = [alias for alias, _ in artifacts.aliases_of(connection, version)]
+    if names and not delete_aliases:
+        raise _blocked(reference, names)
+    artifacts.mark_version_deleted(connection, version, mover.at)
+    artifacts.clear_version_tags(connection, version)
+    for alias in names:
+        _let_go(connection, state.artifact, alias, mover, override=override)
+
+
+def _let_go(connection: sqlite3.Connection, artifact: int, alias: str, mover: Mover, *, override: bool) -> None:
+    """Take an alias off a version that is gone: ``latest`` goes on to the highest one left, others end."""
+    left = artifacts.live_versions(connection, artifact) if alias == LATEST else []
+    if left:
+        move_alias(connection, artifact, alias, left[-1], mover, override=override)
+    else:
+        remove_alias(connection, artifact, alias, mover, override=override)
+
+
+def _blocked(what: str, aliases: Sequence[str]) -> ConflictError:
+    shown = ", ".join(repr(alias) for alias in aliases)
+    message = f"{what} cannot be deleted while aliases name it ({shown}); pass delete_aliases=True (--delete-aliases)"
+    return ConflictError(message, kind=ErrorKind.ALIASES_BLOCK)
+
+
+def delete_artifact(store: Store, name: str, *, delete_aliases: bool = False, override: bool = False) -> None:
+    """Mark an artifact and all its versions deleted; nodes and edges stay. One transaction.
+
+    Aliases other than ``latest`` block unless `delete_aliases` is set. Logging under the name later takes it
+    into use again, and numbers go on where they stopped.
+
+    Raises:
+        NotFoundError: There is none, or it was deleted before.
+        ConflictError: An alias names a version, or a protected one does and `override` is not set.
+    """
+    with store.writing() as connection:
+        artifact = find_artifact(connection, artifact_name(name))
+        aliases = rows.aliases_in(connection, artifact)
+        others = [alias for alias in aliases if alias != LATEST]
+        if others and not delete_aliases:
+            raise _blocked(f"artifact {name!r}", others)
+        mover = _mover()
+        for alias in aliases:
+            remove_alias(connection, artifact, alias, mover, override=override)
+        rows.mark_versions_deleted(connection, artifact, mover.at)
+        artifacts.mark_artifact_deleted(connection, artifact, mover.at)
+
+
+def rename_artifact(store: Store, old: str, new: str) -> None:
+    """Give an artifact another name; ids, numbers, aliases and history stay. To its own name, nothing happens.
+
+    Raises:
+        NotFoundError: There is no artifact `old`.
+        ConflictError: `new` is taken, be it by a deleted artifact, which is still in the lineage.
+        InvalidInputError: No artifact may bear the name.
+    """
+    with store.writing() as connection:
+        artifact = find_artifact(connection, artifact_name(old))
+        taken = artifacts.artifact_row(connection, artifact_name(new))
+        if taken is None:
+            artifacts.rename_artifact(connection, artifact, new)
+        elif taken[0] != artifact:
+            whose = "an artifact" if taken[2] is None else "a deleted artifact, which stays in the lineage,"
+            message = f"{new!r} is the name of {whose} already; choose another"
+            raise ConflictError(message, kind=ErrorKind.NAME_TAKEN)
+
+
+def delete_run(store: Store, run_key: int, *, delete_versions: bool = False, delete_aliases: bool = False) -> None:
+    """Mark a run deleted and drop its metrics, config, summary, notes and tags; its node and edges stay.
+
+    The versions it produced stay too, unless `delete_versions` is set. One transaction.
+
+    Args:
+        store: Where.
+        run_key: Which.
+        delete_versions: Delete what it produced as :func:`delete_version` does.
+        delete_aliases: Of those versions.
+
+    Raises:
+        NotFoundError: There is none, or it was deleted before.
+        StateError: It is still running.
+        ConflictError: An alias names a version that is to go.
+    """
+    with store.writing() as connection:
+        record = _ended_run(connection, run_key)
+        mover = _mover()
+        if delete_versions:
+            for version in _live_outputs(connection, run_key):
+                _delete_version(connection, version, mover, delete_aliases=delete_aliases, override=False)
+        if record.status == RunStatus.CRASHED:
+            runs.mark_crashed(connection, [run_key])
+        runs.strip_run(connection, run_key, mover.at)
+
+
+def _ended_run(connection: sqlite3.Connection, run: int) -> RunRecord:
+    found = runs.run_records(connection, [run])
+    if not found or found[0].deleted_at is not None:
+        message = f"run {found[0].id!r} was deleted already" if found else "no such run"
+        raise NotFoundError(message, kind=ErrorKind.RUN_NOT_FOUND)
+    if found[0].status == RunStatus.RUNNING:
+        message = f"run {found[0].id!r} is still running on {found[0].host or 'some machine'}: finish it first"
+        raise StateError(message)
+    return found[0]
+
+
+def _live_outputs(connection: sqlite3.Connection, run: int) -> list[int]:
+    records = artifacts.version_records(connection, edges.outputs(connection, run))
+    return [record.id for record in records if record.deleted_at is None]
+
+
+def prune(store: Store, rules: PruneRules, *, dry_run: bool) -> PruneReport:
+    """Delete every version that no rule keeps, in one transaction; a dry run writes nothing.
+
+    Raises:
+        InvalidInputError: The rules have neither `keep_last` nor `older_than`, or one of them is senseless.
+        NotFoundError: There is no such artifact.
+    """
+    _check_rules(rules)
+    with store.database.read() if dry_run else store.writing() as connection:
+        found = rows.prunable_versions(connection, _parameters(connection, rules))
+        freed = rows.bytes_only_in(connection, [version for version, _ in found])
+        if not dry_run:
+            mover = _mover()
+            for version, _ in found:
+                _delete_version(connection, version, mover, delete_aliases=True, override=False)
+    return PruneReport(dry_run, tuple(reference for _, reference in found), freed)
+
+
+def _check_rules(rules: PruneRules) -> None:
+    if rules.keep_last is None and rules.older_than is None:
+        raise InvalidInputError("prune: say keep_last or older_than, so that not every version goes")
+    if rules.keep_last is not None and (not isinstance(rules.keep_last, int) or rules.keep_last < 1):
+        raise InvalidInputError(f"prune: keep_last {rules.keep_last!r} is not a number of 1 or more")
+    if rules.older_than is not None and (not isinstance(rules.older_than, timedelta) or rules.older_than < timedelta()):
+        raise InvalidInputError(f"prune: older_than {rules.older_than!r} is not a timedelta of 0 or more")
+
+
+def _parameters(connection: sqlite3.Connection, rules: PruneRules) -> dict[str, object]:
+    return {
+        "artifact": None if rules.artifact is None else find_artifact(connection, artifact_name(rules.artifact)),
+        "type": None if rules.type is None else label(rules.type, "artifact type"),
+        "keep_last": rules.keep_last,
+        "before": None if rules.older_than is None else _before(rules.older_than),
+        "keep_aliased": int(rules.keep_aliased),
+        "keep_tagged": int(rules.keep_tagged),
+        "keep_used": int(rules.keep_used),
+    }
+
+
+def _before(age: timedelta) -> str:
+    try:
+        return timestamp_text(datetime.now(UTC) - age)
+    except OverflowError:  # older than the calendar: so is no version
+        return ""
+
+
+def sizes(store: Store, name: str | None = None) -> list[SizeRecord]:
+    """Return how many bytes one artifact, or each, holds; by name.
+
+    Raises:
+        NotFoundError: There is no such artifact.
+    """
+    with store.database.read() as connection:
+        if name is not None:
+            return [rows.artifact_size(connection, find_artifact(connection, artifact_name(name)), name)]
+        return [rows.artifact_size(connection, key, found) for key, found in rows.live_artifacts(connection)]

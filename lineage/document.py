@@ -1,0 +1,54 @@
+"""A run's config and summary: dicts whose keys are attributes too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+from lineage.jsondata import JsonObject, plain_object
+
+
+class Document(MutableMapping[str, Any]):
+    """A run's config or summary: a dict whose keys are attributes too, checked as JSON when they are set.
+
+    Example:
+        >>> config = Document({"lr": 0.1}, "config")
+        >>> config.batch_size = 32
+        >>> config.lr, dict(config)
+        (0.1, {'lr': 0.1, 'batch_size': 32})
+    """
+
+    def __init__(self, data: JsonObject, what: str) -> None:
+        object.__setattr__(self, "_data", dict(data))
+        object.__setattr__(self, "_what", what)
+
+    def __getitem__(self, key: str) -> Any:  # noqa: ANN401 (JSON)
+        return self._data[key]
+
+    def __setitem__(self, key: str, value: object) -> None:
+        self._data.update(plain_object({key: value}, self._what))
+
+    def __delitem__(self, key: str) -> None:
+        del self._data[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __repr__(self) -> str:
+        return repr(self._data)
+
+    def __getattr__(self, key: str) -> Any:  # noqa: ANN401 (JSON)
+        try:
+            return object.__getattribute__(self, "_data")[key]
+        except KeyError:
+            message = f"{self._what} has no {key!r}"
+            raise AttributeError(message) from None
+
+    def __setattr__(self, key: str, value: object) -> None:
+        self[key] = value
+
+    def __delattr__(self, key: str) -> None:
+        del self[key]

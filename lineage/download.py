@@ -1,0 +1,217 @@
+"""Download: a version's files in a folder, each whole and verified or not there at all.
+
+The folder may hold traps: links, FIFOs, other people's files. Every step below the root opens one name with
+``O_NOFOLLOW`` relative to a descriptor of its parent, and a file appears by a rename inside its folder. A
+downloaded file is a copy (or a reflink), never a hard link: editing it does no harm to the store.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+from lineage.blobs import Reader, copy_hashed
+from lineage.content import damaged, open_blob
+from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, StorageError
+from lineage.records import Entry
+from lineage.references import changed, expected_digest, fetch
+from lineage.store import Store
+from lineage.system import storage_errors
+from lineage.values import Digest
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+Progress = Callable[[int], None]
+
+
+def download(
+    store: Store, entries: Iterable[Entry], root: Path, *, exact: bool = False, progress: Progress | None = None
+) -> None:
+    """Bring entries into `root`; what is there and right is left alone, what is there and wrong is replaced.
+
+    Args:
+        store: Where the bytes are.
+        entries: What to bring.
+        root: The folder, made where it is missing.
+        exact: Remove every file that is not among the entries.
+        progress: Told the bytes done.
+
+    Raises:
+        CorruptionError: Stored bytes do not have their digest; the file is not written.
+        StorageError: The folder cannot be written, or a reference cannot be fetched.
+        InvalidInputError: `root` lies inside the store.
+    """
+    if root.resolve().is_relative_to(store.blobs.root.resolve()):
+        message = f"{str(root)!r} lies inside the store; download to another folder"
+        raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
+    entries = list(entries)
+    with storage_errors("cannot download"):
+        root.mkdir(parents=True, exist_ok=True)
+        with _opened(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as top:
+            for entry in entries:
+                _bring(store, entry, top, progress)
+        if exact:
+            _remove_extras(root, {entry.path for entry in entries})
+
+
+def _bring(store: Store, entry: Entry, top: int, progress: Progress | None) -> None:
+    *folders, name = entry.path.split("/")
+    with _descended(top, folders) as folder:
+        if _is_right(folder, name, entry):
+            if progress is not None:
+                progress(entry.size or 0)
+            return
+        with reader_of(store, entry) as source:
+            if source is not None:
+                _write(folder, name, source, entry, progress)
+
+
+@contextmanager
+def reader_of(store: Store, entry: Entry) -> Iterator[Reader | None]:
+    """Give the bytes of an entry, from the store or from where its reference points."""
+    if not entry.stored:
+        with fetch(entry) as fetched:
+            yield fetched
+        return
+    with open_blob(store.database, store.blobs, Digest.parse(entry.digest), entry.size or 0) as stored:
+        yield stored
+
+
+def _write(folder: int, name: str, source: Reader, entry: Entry, progress: Progress | None) -> None:
+    temporary = f".{secrets.token_hex(8)}.lineage-download"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(temporary, flags, 0o666, dir_fd=folder), "wb") as target:  # noqa: PTH123 (relative to a descriptor)
+        try:
+            digest, _ = copy_hashed(source, target, progress)
+            target.flush()
+            _check(digest, entry)
+            _make_room(folder, name)
+            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            os.unlink(temporary, dir_fd=folder)
+            raise
+
+
+def _check(digest: str, entry: Entry) -> None:
+    expected = expected_digest(entry)
+    if expected not in (None, digest):
+        raise damaged(expected or "") if entry.stored else changed(entry)
+
+
+def _make_room(folder: int, name: str) -> None:
+    """Refuse a folder at the file's place; a link, a FIFO or a file there is replaced by the rename."""
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(found.st_mode):
+        message = f"a folder is where the file {name!r} goes; move it away or download to another folder"
+        raise StorageError(message)
+
+
+def _is_right(folder: int, name: str, entry: Entry) -> bool:
+    """Whether a regular file with the right bytes is there already; hard-linked ones are replaced."""
+    expected = expected_digest(entry)
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
+            return False
+        raise
+    with open(descriptor, "rb", buffering=0) as found:  # noqa: PTH123 (a descriptor, not a path)
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or expected is None:
+            return False
+        if entry.size is not None and status.st_size != entry.size:
+            return False
+        return copy_hashed(found, None)[0] == expected
+
+
+@contextmanager
+def _descended(top: int, folders: list[str]) -> Iterator[int]:
+    """Give a descriptor of the folder below `top`, made where it is missing; no link is followed."""
+    current = os.dup(top)
+    try:
+        for name in folders:
+            below = _enter(current, name)
+            os.close(current)
+            current = below
+        yield current
+    finally:
+        os.close(current)
+
+
+def _enter(parent: int, name: str) -> int:
+    try:
+        return os.open(name, _FOLDER, dir_fd=parent)
+    except FileNotFoundError:
+        os.mkdir(name, dir_fd=parent)
+        return os.open(name, _FOLDER, dir_fd=parent)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            message = f"{name!r} is where a folder of the artifact goes, and is a link or a file; move it away"
+            raise StorageError(message) from error
+        raise
+
+
+@contextmanager
+def _opened(descriptor: int) -> Iterator[int]:
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _remove_extras(root: Path, wanted: set[str]) -> None:
+    """Remove files that are no entries, and folders that are left empty; links go, their targets stay."""
+    for folder, names, files in os.walk(root, topdown=False):
+        here = Path(folder)
+        for name in [*files, *(name for name in names if (here / name).is_symlink())]:
+            if (here / name).relative_to(root).as_posix() not in wanted:
+                (here / name).unlink()
+        if here != root and not any(here.iterdir()):
+            here.rmdir()
+
+
+def verify_folder(entries: Iterable[Entry], root: Path) -> None:
+    """Compare a folder with the entries it should hold, files by content.
+
+    References that only their URI is known of are not looked at.
+
+    Raises:
+        CorruptionError: A file is missing, differs, or should not be there; the message names the first ten.
+    """
+    wanted = {entry.path: entry for entry in entries}
+    with storage_errors("cannot verify"):
+        if not root.is_dir():
+            message = f"no folder {str(root)!r}: download the version first"
+            raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
+        with _opened(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as top:
+            wrong = [f"{path} differs or is missing" for path, entry in wanted.items() if not _holds(top, entry)]
+        found = (path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_symlink() or not path.is_dir())
+        wrong += [f"{path} is extra" for path in sorted(found) if path not in wanted]
+    if wrong:
+        more = f" and {len(wrong) - 10} more" if len(wrong) > 10 else ""  # noqa: PLR2004 (as documented)
+        raise CorruptionError(f"{str(root)!r}: {'; '.join(wrong[:10])}{more}", kind=ErrorKind.CONTENT_DAMAGED)
+
+
+def _holds(top: int, entry: Entry) -> bool:
+    if expected_digest(entry) is None:
+        return True
+    current = os.dup(top)
+    try:
+        *folders, name = entry.path.split("/")
+        for folder in folders:
+            below = os.open(folder, _FOLDER, dir_fd=current)
+            os.close(current)
+            current = below
+        return _is_right(current, name, entry)
+    except OSError:
+        return False
+    finally:
+        os.close(current)

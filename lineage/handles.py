@@ -1,0 +1,539 @@
+"""The read handles: a Run and a Version as they were when asked for, and the questions one can ask them.
+
+A handle holds a frozen record and the store it came from, no connection. Its attributes do not change behind
+one's back: ``refresh()``, or asking the project again, gives the newer state.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import IO, Any, BinaryIO, Self, TypeAlias, cast
+
+from lineage import comparison, deletion
+from lineage.aliases import Mover, move_alias, remove_alias
+from lineage.artifact import Artifact, draft_from
+from lineage.capture import host
+from lineage.content import open_blob
+from lineage.download import download, reader_of, verify_folder
+from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, StorageError
+from lineage.graph import Key
+from lineage.jsondata import JsonObject, plain_object
+from lineage.records import Entry, MetricRow, RunRecord, VersionRecord
+from lineage.relations import Handle
+from lineage.statements import artifacts, content, edges, runs
+from lineage.store import Store
+from lineage.values import LATEST, Digest, RunStatus, alias_name, entry_path, label, prose, tag_name, timestamp
+
+Progress: TypeAlias = Callable[[int], None]
+
+
+def mover(run: int | None = None) -> Mover:
+    """Return who moves an alias now."""
+    return Mover(timestamp(), host().user, run)
+
+
+class Run(Handle):
+    """One execution, as it was when asked for. ``run.config`` and the like are attributes of its record."""
+
+    __slots__ = ("record",)
+
+    def __init__(self, store: Store, record: RunRecord) -> None:
+        super().__init__(store)
+        self.record = record
+
+    def __repr__(self) -> str:
+        record = self.record
+        return f"<Run {record.name} {record.id} ({record.job_type or 'no job type'}, {record.status})>"
+
+    def _repr_html_(self) -> str:
+        return _html_table(repr(self), {"config": self.record.config, "summary": self.record.summary})
+
+    @property
+    def key(self) -> Key:
+        """The node's kind and row."""
+        return Key("run", self.record.key)
+
+    @property
+    def id(self) -> str:
+        """What is unique across projects."""
+        return self.record.id
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.record.name
+
+    @property
+    def job_type(self) -> str | None:
+        """The step of a pipeline it did."""
+        return self.record.job_type
+
+    @property
+    def group(self) -> str | None:
+        """The group it belongs to."""
+        return self.record.group
+
+    @property
+    def status(self) -> RunStatus:
+        """How it stood when asked for."""
+        return self.record.status
+
+    @property
+    def config(self) -> JsonObject:
+        """What it was told."""
+        return self.record.config
+
+    @property
+    def summary(self) -> JsonObject:
+        """What it came to: the last value of each metric, and what was set."""
+        return self.record.summary
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Its tags."""
+        return self.record.tags
+
+    @property
+    def notes(self) -> str | None:
+        """Words about it."""
+        return self.record.notes
+
+    def refresh(self) -> Self:
+        """Read the record again and return this handle."""
+        with self._store.database.read() as connection:
+            (self.record,) = runs.run_records(connection, [self.record.key])
+        return self
+
+    def history(self, names: Iterable[str] | None = None) -> list[MetricRow]:
+        """Return what it logged, one row a step.
+
+        Args:
+            names: Only these metrics.
+        """
+        with self._store.database.read() as connection:
+            return runs.metric_rows(connection, self.record.key, None if names is None else list(names))
+
+    def used_artifacts(self, type: str | None = None) -> list[Version]:
+        """Return the versions it consumed, of one artifact type or of all."""
+        with self._store.database.read() as connection:
+            keys = [key for key, _ in edges.inputs(connection, self.record.key)]
+        return _of_type(load_versions(self._store, keys), type)
+
+    def logged_artifacts(self, type: str | None = None) -> list[Version]:
+        """Return the versions it produced, of one artifact type or of all; what it reproduced is apart."""
+        with self._store.database.read() as connection:
+            keys = edges.outputs(connection, self.record.key)
+        return _of_type(load_versions(self._store, keys), type)
+
+    def reproduced(self) -> list[Version]:
+        """Return the versions whose content it logged once more."""
+        with self._store.database.read() as connection:
+            keys = edges.reproductions(connection, self.record.key)
+        return load_versions(self._store, keys)
+
+    def update(
+        self, *, name: str | None = None, notes: str | None = None, tags: Iterable[str] | None = None
+    ) -> Self:
+        """Change name, notes or tags; what is not given stays. An empty note removes it.
+
+        Raises:
+            InvalidInputError: One of them breaks a rule; nothing is changed.
+            ReadOnlyError: The project is read-only.
+        """
+        name = label(self.name if name is None else name, "run name")
+        notes = self.notes if notes is None else prose(notes, "notes") or None
+        checked = None if tags is None else [tag_name(tag) for tag in tags]
+        with self._store.writing() as connection:
+            runs.update_run_words(connection, self.record.key, name, notes)
+            if checked is not None:
+                runs.clear_run_tags(connection, self.record.key)
+                runs.add_run_tags(connection, self.record.key, checked)
+        return self.refresh()
+
+    def delete(self, *, delete_versions: bool = False, delete_aliases: bool = False) -> None:
+        """Delete the run; its node and edges stay, marked deleted. The versions it made stay unless told.
+
+        Raises:
+            StateError: It is still running.
+            ConflictError: A version to delete bears an alias and `delete_aliases` is not set.
+        """
+        deletion.delete_run(
+            self._store, self.record.key, delete_versions=delete_versions, delete_aliases=delete_aliases
+        )
+
+
+class Version(Handle):
+    """One immutable content of an artifact, as it was when asked for."""
+
+    __slots__ = ("record",)
+
+    def __init__(self, store: Store, record: VersionRecord) -> None:
+        super().__init__(store)
+        self.record = record
+
+    def __repr__(self) -> str:
+        record = self.record
+        aliases = f" [{', '.join(record.aliases)}]" if record.aliases else ""
+        return f"<Version {record.reference}{aliases} ({record.type}, {record.file_count} files, {record.size} bytes)>"
+
+    def _repr_html_(self) -> str:
+        return _html_table(repr(self), {"metadata": self.record.metadata, "digest": self.record.digest})
+
+    @property
+    def key(self) -> Key:
+        """The node's kind and row."""
+        return Key("version", self.record.id)
+
+    @property
+    def reference(self) -> str:
+        """The one text that always resolves to it: ``name:vN``."""
+        return self.record.reference
+
+    @property
+    def uid(self) -> str:
+        """What is unique across projects."""
+        return self.record.uid
+
+    @property
+    def name(self) -> str:
+        """The artifact's name."""
+        return self.record.name
+
+    @property
+    def type(self) -> str:
+        """The artifact's type."""
+        return self.record.type
+
+    @property
+    def number(self) -> int:
+        """Its place among the artifact's versions, from 0."""
+        return self.record.number
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of its content."""
+        return self.record.digest
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return self.record.size
+
+    @property
+    def file_count(self) -> int:
+        """How many files it has."""
+        return self.record.file_count
+
+    @property
+    def description(self) -> str | None:
+        """Words about it."""
+        return self.record.description
+
+    @property
+    def metadata(self) -> JsonObject:
+        """Data about it; change it by :meth:`update`."""
+        return self.record.metadata
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """The aliases that named it when asked for."""
+        return self.record.aliases
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Its tags."""
+        return self.record.tags
+
+    @property
+    def created_at(self) -> str:
+        """When it was logged, UTC."""
+        return self.record.created_at
+
+    @property
+    def deleted(self) -> bool:
+        """Whether only its place in the graph is left."""
+        return self.record.deleted_at is not None
+
+    def refresh(self) -> Self:
+        """Read the record again and return this handle."""
+        with self._store.database.read() as connection:
+            (self.record,) = artifacts.version_records(connection, [self.record.id])
+        return self
+
+    def files(self) -> list[Entry]:
+        """Return its entries, sorted by path.
+
+        Raises:
+            NotFoundError: The version was deleted.
+        """
+        with self._store.database.read() as connection:
+            self._check_live(connection)
+            return list(content.entries_of(connection, self.record.id))
+
+    def entry(self, path: str) -> Entry:
+        """Return the entry at exactly this path.
+
+        Raises:
+            NotFoundError: Nothing lies there, or the version was deleted.
+        """
+        wanted = entry_path(path)
+        with self._store.database.read() as connection:
+            self._check_live(connection)
+            found = content.entry_at(connection, self.record.id, wanted)
+        if found is None:
+            message = f"{self.reference} has no file {wanted!r}; files() lists what it has"
+            raise NotFoundError(message, kind=ErrorKind.ENTRY_NOT_FOUND)
+        return found
+
+    def _check_live(self, connection: sqlite3.Connection) -> None:
+        (record,) = artifacts.version_records(connection, [self.record.id])
+        if record.deleted_at is not None:
+            message = f"{self.reference} was deleted; its lineage is still there, its content is not"
+            raise NotFoundError(message, kind=ErrorKind.VERSION_DELETED)
+
+    def open(self, path: str, mode: str = "rb", encoding: str | None = None) -> IO[Any]:
+        """Open one file for reading, without a download.
+
+        Read from start to end, the bytes are verified and the last read raises if they are damaged; after a
+        seek they are as they lie there.
+
+        Args:
+            path: Which file.
+            mode: ``"rb"`` or ``"r"``.
+            encoding: Of text; UTF-8 if not said.
+
+        Raises:
+            NotFoundError: There is no such file, or its bytes are gone.
+            CorruptionError: The bytes are damaged.
+            StorageError: A reference cannot be read.
+            InvalidInputError: The mode is another.
+        """
+        if mode not in ("r", "rt", "rb"):
+            raise InvalidInputError(f"mode {mode!r}: a version is only read; use 'r' or 'rb'")
+        entry = self.entry(path)
+        binary = self._open_binary(entry)
+        return binary if mode == "rb" else io.TextIOWrapper(binary, encoding=encoding or "utf-8")
+
+    def _open_binary(self, entry: Entry) -> BinaryIO:
+        if entry.stored:
+            return open_blob(self._store.database, self._store.blobs, Digest.parse(entry.digest), entry.size or 0)
+        with reader_of(self._store, entry) as source:
+            if source is None:
+                message = f"{entry.path!r} is a reference to {entry.uri!r}, which lineage cannot read; fetch it yourself"
+                raise StorageError(message, kind=ErrorKind.CONTENT_MISSING)
+            return io.BytesIO(cast(BinaryIO, source).read())
+
+    def download(
+        self,
+        root: str | os.PathLike[str] | None = None,
+        path_prefix: str | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> Path:
+        """Bring the files into a folder and return it; what is there and right is verified and left alone.
+
+        Files that are not the version's stay; see :meth:`checkout`. A file appears whole or not at all. It is a
+        copy: editing it does no harm to the store.
+
+        Args:
+            root: The folder; ``./artifacts/<name>:<version>`` if not said.
+            path_prefix: Only files whose path begins so; with a slash at the end, one folder.
+            progress: Told the bytes done, for a progress bar.
+
+        Raises:
+            CorruptionError: Stored bytes are damaged.
+            StorageError: The folder cannot be written, or a reference cannot be fetched.
+            NotFoundError: The version was deleted.
+
+        Example:
+            >>> import lineage, tempfile
+            >>> folder = tempfile.mkdtemp()
+            >>> project = lineage.open(folder + "/p.lineage")
+            >>> draft = lineage.Artifact("notes", type="text")
+            >>> with draft.new_file("a.txt") as f:
+            ...     _ = f.write("hello")
+            >>> path = project.log_artifact(draft).download(folder + "/notes")
+            >>> (path / "a.txt").read_text()
+            'hello'
+        """
+        target = Path(root) if root is not None else Path("artifacts") / self.reference
+        wanted = [entry for entry in self.files() if entry.path.startswith(path_prefix or "")]
+        download(self._store, wanted, target, progress=progress)
+        return target
+
+    def checkout(self, root: str | os.PathLike[str] | None = None, *, progress: Progress | None = None) -> Path:
+        """Make a folder hold the version's files and nothing else, and return it.
+
+        Every other file below it is removed. `root` is ``./artifacts/<name>`` if not said. Raises as download.
+        """
+        target = Path(root) if root is not None else Path("artifacts") / self.name
+        download(self._store, self.files(), target, exact=True, progress=progress)
+        return target
+
+    def verify(self, root: str | os.PathLike[str] | None = None) -> None:
+        """Compare a downloaded folder with the version, files by content; it changes nothing.
+
+        Raises:
+            CorruptionError: A file is missing, differs or is extra.
+            InvalidInputError: There is no such folder.
+        """
+        verify_folder(self.files(), Path(root) if root is not None else Path("artifacts") / self.reference)
+
+    def new_draft(self) -> Artifact:
+        """Return a draft that begins with this version's files, type, description and metadata; nothing is copied.
+
+        Logging it makes the artifact's next version. Aliases and tags are not taken over.
+
+        Raises:
+            NotFoundError: The version was deleted.
+        """
+        entries = [Entry(e.path, e.digest, e.size, e.uri, e.stored, e.extra) for e in self.files()]
+        return draft_from(self.name, self.type, self.description, self.metadata, entries)
+
+    def logged_by(self) -> Run | None:
+        """Return the run that produced it; None if no run did. Runs that made it once more: reproduced_by."""
+        with self._store.database.read() as connection:
+            run = edges.producer(connection, self.record.id)
+        return load_runs(self._store, [run])[0] if run is not None else None
+
+    def reproduced_by(self) -> list[Run]:
+        """Return the runs that logged the same content later: evidence that it can be made again."""
+        with self._store.database.read() as connection:
+            keys = edges.reproducers(connection, self.record.id)
+        return load_runs(self._store, keys)
+
+    def used_by(self) -> list[Run]:
+        """Return the runs that consumed it, oldest first."""
+        with self._store.database.read() as connection:
+            keys = edges.consumers(connection, self.record.id)
+        return load_runs(self._store, keys)
+
+    def diff(self, other: Version) -> comparison.Comparison:
+        """Return what changed from this version to another.
+
+        Raises:
+            InvalidInputError: The other belongs to another project.
+        """
+        if self._store.path != other._store.path:
+            message = f"{self.reference} and {other.reference} belong to different projects"
+            raise InvalidInputError(message)
+        with self._store.database.read() as connection:
+            self._check_live(connection)
+            other._check_live(connection)
+            return comparison.compare(connection, self.record.id, other.record.id)
+
+    def update(
+        self, *, description: str | None = None, metadata: object = None, tags: Iterable[str] | None = None
+    ) -> Self:
+        """Change description, metadata or tags, each as a whole; what is not given stays. Content never changes.
+
+        An empty description removes it.
+
+        Raises:
+            InvalidInputError: One of them breaks a rule; nothing is changed.
+            NotFoundError: The version was deleted.
+            ReadOnlyError: The project is read-only.
+        """
+        new_description = None if description is None else prose(description, f"description of {self.reference}")
+        new_metadata = None if metadata is None else plain_object(metadata, f"metadata of {self.reference}")
+        new_tags = None if tags is None else [tag_name(tag) for tag in tags]
+        with self._store.writing() as connection:
+            self._check_live(connection)
+            if new_description is not None:
+                artifacts.update_version_description(connection, self.record.id, new_description or None)
+            if new_metadata is not None:
+                artifacts.update_version_metadata(connection, self.record.id, new_metadata)
+            if new_tags is not None:
+                artifacts.clear_version_tags(connection, self.record.id)
+                artifacts.add_version_tags(connection, self.record.id, new_tags)
+        return self.refresh()
+
+    def add_alias(self, alias: str, *, protect: bool | None = None, override: bool = False) -> Self:
+        """Make an alias name this version; it leaves the one it named, in one step, and its history keeps both.
+
+        Args:
+            alias: Such as ``best``.
+            protect: From now on only `override` moves or removes it; False lifts that.
+            override: Move it although it is protected.
+
+        Raises:
+            InvalidInputError: The alias breaks a rule, or is ``latest``, which every log moves.
+            ConflictError: It is protected.
+            NotFoundError: The version was deleted.
+        """
+        if alias_name(alias) == LATEST:
+            message = "alias 'latest' follows what was logged last; choose another to pin a version"
+            raise InvalidInputError(message, kind=ErrorKind.ALIAS_INVALID)
+        with self._store.writing() as connection:
+            self._check_live(connection)
+            artifact = self._artifact(connection)
+            move_alias(
+                connection, artifact, alias, self.record.id, mover(), protect=protect, override=override
+            )
+        return self.refresh()
+
+    def remove_alias(self, alias: str, *, override: bool = False) -> Self:
+        """Take an alias off this version.
+
+        Raises:
+            NotFoundError: It does not name this version.
+            ConflictError: It is protected and `override` is not set.
+            InvalidInputError: It is ``latest``.
+        """
+        if alias_name(alias) == LATEST:
+            message = "alias 'latest' cannot be removed; delete the version to move it"
+            raise InvalidInputError(message, kind=ErrorKind.ALIAS_INVALID)
+        with self._store.writing() as connection:
+            artifact = self._artifact(connection)
+            held = artifacts.alias_row(connection, artifact, alias)
+            if held is None or held[0] != self.record.id:
+                message = f"alias {alias!r} does not name {self.reference}"
+                raise NotFoundError(message, kind=ErrorKind.ALIAS_NOT_FOUND)
+            remove_alias(connection, artifact, alias, mover(), override=override)
+        return self.refresh()
+
+    def _artifact(self, connection: sqlite3.Connection) -> int:
+        row = artifacts.artifact_row(connection, artifacts.version_records(connection, [self.record.id])[0].name)
+        if row is None:
+            raise NotFoundError(f"no artifact {self.name!r}", kind=ErrorKind.ARTIFACT_NOT_FOUND)
+        return row[0]
+
+    def delete(self, *, delete_aliases: bool = False, override: bool = False) -> None:
+        """Delete the version: its content goes with the next ``gc``, its node and edges stay, marked deleted.
+
+        Args:
+            delete_aliases: Delete although aliases name it; ``latest`` moves to the highest version left.
+            override: Also where an alias is protected.
+
+        Raises:
+            ConflictError: An alias names it.
+            NotFoundError: It was deleted before.
+        """
+        deletion.delete_version(self._store, self.record.id, delete_aliases=delete_aliases, override=override)
+
+
+def load_runs(store: Store, keys: Sequence[int]) -> list[Run]:
+    """Return handles of runs, in the order of the keys."""
+    with store.database.read() as connection:
+        return [Run(store, record) for record in runs.run_records(connection, keys)]
+
+
+def load_versions(store: Store, keys: Sequence[int]) -> list[Version]:
+    """Return handles of versions, in the order of the keys."""
+    with store.database.read() as connection:
+        return [Version(store, record) for record in artifacts.version_records(connection, keys)]
+
+
+def _of_type(versions: list[Version], type: str | None) -> list[Version]:
+    return [version for version in versions if type in (None, version.type)]
+
+
+def _html_table(title: str, rows: dict[str, object]) -> str:
+    """Return a small table for notebooks; every text is escaped."""
+    body = "".join(f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>" for key, value in rows.items())
+    return f"<table><caption>{escape(title)}</caption>{body}</table>"

@@ -1,0 +1,325 @@
+"""The project: the face of one project file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeAlias
+
+from lineage import deletion, upkeep, verification
+from lineage.artifact import Artifact, staging_home
+from lineage.commit import Better, LogRequest, checked_request, log_draft
+from lineage.deletion import PruneReport, PruneRules
+from lineage.errors import InvalidInputError
+from lineage.handles import Run, Version, mover
+from lineage.linking import consume, produce, resolve_version
+from lineage.questions import AnyVersion, Questions
+from lineage.records import ArtifactRecord, SizeRecord
+from lineage.run import ActiveRun, start_run
+from lineage.sources import as_draft
+from lineage.statements import artifacts
+from lineage.store import find_artifact, find_project, find_run, open_store
+from lineage.upkeep import GcReport
+from lineage.values import artifact_name, prose
+from lineage.verification import RepairReport, VerifyReport
+
+Progress: TypeAlias = Callable[[int], None]
+
+
+def open(
+    path: str | os.PathLike[str] | None = None, *, create: bool = True, read_only: bool = False, timeout: float = 60.0
+) -> Project:
+    """Open a project file; it is created if it is not there.
+
+    Opening the same file again gives another object over the same project; both may be used, from any thread or
+    process. Nothing is held open between calls.
+
+    Args:
+        path: The file, whose name ends in ``.lineage``. If not said, what ``LINEAGE_PROJECT`` names, or the one
+            such file in the working directory or above it.
+        create: Make it if it is not there; its folder must be.
+        read_only: Refuse every write. A file or folder that cannot be written is opened so by itself.
+        timeout: Seconds to wait for a lock that another process holds.
+
+    Raises:
+        NotFoundError: There is no such file and it is not to be made, or its folder is missing.
+        InvalidInputError: The name does not end in ``.lineage``, or several files could be meant.
+        FormatError: It is another kind of file, or was written by a newer lineage.
+        CorruptionError: It is damaged.
+
+    Example:
+        >>> import lineage, tempfile
+        >>> project = lineage.open(tempfile.mkdtemp() + "/iv3.lineage")
+        >>> len(project.runs())
+        0
+    """
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or not 0 <= timeout < 1e6:  # noqa: PLR2004 (eleven days)
+        raise InvalidInputError(f"timeout {timeout!r}: give seconds, 0 or more")
+    try:
+        file = find_project(Path.cwd()) if path is None else Path(path)
+        known = "\0" not in os.fspath(file)
+    except TypeError as error:
+        raise InvalidInputError(f"{path!r} is no path of a project file") from error
+    if not known:
+        raise InvalidInputError(f"{path!r} is no path of a project file")
+    store = open_store(file, create=create, read_only=read_only, timeout=timeout)
+    if not store.database.read_only:
+        staging_home.folder = store.blobs
+    return Project(store)
+
+
+class Project(Questions):
+    """One project file with its blobs; :func:`lineage.open` gives it."""
+
+    def __repr__(self) -> str:
+        return f"<Project {str(self.file)!r}{', read-only' if self.read_only else ''}>"
+
+    @property
+    def file(self) -> Path:
+        """The project file."""
+        return self._store.path
+
+    @property
+    def blob_folder(self) -> Path:
+        """The folder of the blobs that lie beside it; made by the first write."""
+        return self._store.blobs.root
+
+    @property
+    def read_only(self) -> bool:
+        """Whether every write is refused."""
+        return self._store.database.read_only
+
+    def start_run(  # noqa: PLR0913 (each is a word users of W&B know, all but two by keyword)
+        self,
+        job_type: str | None = None,
+        name: str | None = None,
+        *,
+        id: str | None = None,
+        config: object = None,
+        group: str | None = None,
+        tags: Iterable[str] = (),
+        notes: str | None = None,
+        resume: str = "never",
+        use: Iterable[AnyVersion] | AnyVersion = (),
+    ) -> ActiveRun:
+        """Start a run; use it as a context manager. What it uses from the start is written with it, at once.
+
+        It captures the command line, the script's digest, git commit and state, Python and packages, host, user
+        and start. Runs of this machine whose process is gone are written down as crashed.
+
+        Args:
+            job_type: The step of the pipeline, such as ``train``.
+            name: What people call it; such as ``swept-water-5`` if not said.
+            id: Unique across projects; made up if not said.
+            config: What it is told: a mapping, a dataclass, an argparse namespace.
+            group: Runs that belong together.
+            tags: Labels.
+            notes: Words about it.
+            resume: ``"never"`` makes a new run, ``"must"`` goes on with the run of this id, ``"allow"`` does
+                either. Config given to a resumed run is merged into its own.
+            use: Versions it consumes.
+
+        Raises:
+            ConflictError: There is a run of this id, and `resume` is ``"never"``.
+            NotFoundError: There is no such run to resume, or no such version to use.
+            InvalidInputError: Something breaks a rule; nothing is stored.
+            ReadOnlyError: The project is read-only.
+
+        Example:
+            >>> import lineage, tempfile
+            >>> project = lineage.open(tempfile.mkdtemp() + "/p.lineage")
+            >>> with project.start_run(job_type="train", config={"lr": 3e-4}) as run:
+            ...     run.log({"loss": 0.5})
+            >>> project.runs(job_type="train")[0].summary
+            {'loss': 0.5}
+        """
+        return start_run(
+            self._store,
+            job_type,
+            name,
+            id=id,
+            config=config,
+            group=group,
+            tags=tags,
+            notes=notes,
+            resume=resume,
+            use=use,
+        )
+
+    def record(
+        self, run: str | Run | ActiveRun, *, consumed: Iterable[AnyVersion] = (), produced: Iterable[AnyVersion] = ()
+    ) -> None:
+        """Write edges that are known already, all or none: the door for tools that keep their own lineage.
+
+        An edge that is there stays; a version that has another producer counts as reproduced.
+
+        Args:
+            run: The run, also a finished one.
+            consumed: Versions it consumed.
+            produced: Versions it produced.
+
+        Raises:
+            CycleError: An edge would close a cycle; the error names it.
+            NotFoundError: There is no such run or version.
+        """
+        with self._store.writing() as connection:
+            key = find_run(connection, run if isinstance(run, str) else run.id)
+            for version in consumed:
+                consume(connection, key, resolve_version(connection, self._store, version), None)
+            for version in produced:
+                produce(connection, key, resolve_version(connection, self._store, version))
+
+    def log_artifact(  # noqa: PLR0913 (as ActiveRun.log_artifact)
+        self,
+        artifact: Artifact | str | os.PathLike[str],
+        name: str | None = None,
+        type: str | None = None,
+        *,
+        aliases: Iterable[str] = (),
+        tags: Iterable[str] = (),
+        description: str | None = None,
+        metadata: object = None,
+        only_if_better: Better | None = None,
+        force_new_version: bool = False,
+        progress: Progress | None = None,
+    ) -> Version | None:
+        """Log a version that no run produced, such as data that was always there; see ActiveRun.log_artifact."""
+        request = checked_request(
+            LogRequest(
+                mover(),
+                aliases=(aliases,) if isinstance(aliases, str) else tuple(aliases),
+                tags=(tags,) if isinstance(tags, str) else tuple(tags),
+                only_if_better=only_if_better,
+                force_new_version=force_new_version,
+                progress=progress,
+            )
+        )
+        draft = as_draft(artifact, name, type, description, metadata, default="")
+        record = log_draft(self._store, draft, request)
+        return None if record is None else Version(self._store, record)
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Make everything written in the block one transaction: fast in bulk, and all or nothing.
+
+        Other writers wait until it ends. Inside it, a call that fails leaves nothing of itself.
+        """
+        with self._store.storing(), self._store.database.write():
+            yield
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Answer every question in the block from one state of the project, over one connection.
+
+        Writers wait to commit until it ends, so keep it short; writing inside it is refused.
+        """
+        with self._store.database.read():
+            yield
+
+    def update_artifact(self, name: str, *, description: str) -> ArtifactRecord:
+        """Set the words about an artifact and return what is known of it; empty text removes them.
+
+        Raises:
+            NotFoundError: There is none of this name.
+        """
+        words = prose(description, f"description of artifact {name!r}") or None
+        with self._store.writing() as connection:
+            key = find_artifact(connection, artifact_name(name))
+            artifacts.update_artifact_description(connection, key, words)
+            return artifacts.artifact_records(connection, [key])[0]
+
+    def rename_artifact(self, name: str, new_name: str) -> ArtifactRecord:
+        """Give an artifact another name; numbers, aliases, history and lineage stay.
+
+        Raises:
+            NotFoundError: There is none of this name.
+            ConflictError: The new name is taken.
+        """
+        deletion.rename_artifact(self._store, name, new_name)
+        return self.artifact(new_name)
+
+    def delete_artifact(self, name: str, *, delete_aliases: bool = False, override: bool = False) -> None:
+        """Delete an artifact with all its versions; their nodes and edges stay, marked deleted.
+
+        Logging under the name again goes on with the numbers.
+
+        Raises:
+            NotFoundError: There is none of this name.
+            ConflictError: Aliases other than ``latest`` name its versions, or protected ones do.
+        """
+        deletion.delete_artifact(self._store, name, delete_aliases=delete_aliases, override=override)
+
+    def prune(  # noqa: PLR0913 (each is a keep rule)
+        self,
+        artifact: str | None = None,
+        *,
+        type: str | None = None,
+        keep_last: int | None = None,
+        keep_aliased: bool = True,
+        keep_tagged: bool = True,
+        keep_used: bool = True,
+        older_than: timedelta | None = None,
+        dry_run: bool = False,
+    ) -> PruneReport:
+        """Delete the versions that no keep rule keeps; ``gc`` then frees their bytes.
+
+        Args:
+            artifact: Only of this artifact.
+            type: Only of artifacts of this type.
+            keep_last: Keep the newest so many of each artifact.
+            keep_aliased: Keep what bears an alias; ``latest`` always keeps.
+            keep_tagged: Keep what bears a tag.
+            keep_used: Keep what a run consumed.
+            older_than: Delete only what is older.
+            dry_run: Only say what would go, and how many bytes.
+
+        Raises:
+            InvalidInputError: Neither `keep_last` nor `older_than` is given.
+        """
+        rules = PruneRules(
+            artifact=artifact,
+            type=type,
+            keep_last=keep_last,
+            keep_aliased=keep_aliased,
+            keep_tagged=keep_tagged,
+            keep_used=keep_used,
+            older_than=older_than,
+        )
+        return deletion.prune(self._store, rules, dry_run=dry_run)
+
+    def gc(self, *, dry_run: bool = False, compact: bool = False, progress: Progress | None = None) -> GcReport:
+        """Drop the bytes that nothing names: of deleted versions, of logs that were cut off.
+
+        It waits for logs under way, and they for it. Bytes of a version that is there are never touched.
+
+        Args:
+            dry_run: Only say what would go.
+            compact: Also give the free pages of the project file back to the disk.
+            progress: Told the bytes freed.
+        """
+        return upkeep.gc(self._store, dry_run=dry_run, compact=compact, progress=progress)
+
+    def size(self, artifact: str | None = None) -> list[SizeRecord]:
+        """Return the bytes of each artifact, or of one: its own and those it shares with others."""
+        return deletion.sizes(self._store, artifact)
+
+    def verify(self, *, content: bool = True, progress: Progress | None = None) -> VerifyReport:
+        """Check rows, edges and every stored byte; reads only, and reports all it finds instead of raising.
+
+        Args:
+            content: Hash all bytes; False only looks whether they are there.
+            progress: Told the bytes checked.
+        """
+        return verification.verify(self._store, content=content, progress=progress)
+
+    def repair(self, *, dry_run: bool = True, progress: Progress | None = None) -> RepairReport:
+        """Mend what can be mended without loss; by default only say what that would be.
+
+        Args:
+            dry_run: Only plan.
+            progress: Told the bytes checked.
+        """
+        return verification.repair(self._store, dry_run=dry_run, progress=progress)

@@ -1,0 +1,163 @@
+"""References: entries whose bytes lie elsewhere, by scheme.
+
+``file:`` and ``http(s):`` are looked at when they are added and again when they are downloaded; any other
+scheme is kept by its URI alone. Nothing stored is ever fetched except by a download the caller asks for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from blake3 import blake3
+
+from lineage.blobs import copy_hashed, open_source
+from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, StorageError
+from lineage.records import Entry
+from lineage.values import entry_path, is_uri
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
+_HTTP_TIMEOUT: Final = 60
+"""Seconds without an answer after which a server counts as gone."""
+
+
+def resolve(uri: str, name: str | None, *, checksum: bool) -> Iterator[Entry]:
+    """Yield the entries that a URI stands for; a ``file:`` folder gives one for each file below it.
+
+    Args:
+        uri: What to refer to.
+        name: Path inside the artifact; for a folder, the prefix of the paths.
+        checksum: Look at the content; otherwise the URI alone is what counts.
+
+    Raises:
+        InvalidInputError: It is no URI, nothing lies there, or the scheme needs a name.
+        StorageError: It cannot be read.
+    """
+    if not is_uri(uri):
+        message = f"{uri!r} is no URI: give one with a scheme, such as 's3://bucket/data' or 'file:///data/train'"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+    scheme = urlsplit(uri).scheme.lower()
+    if scheme == "file":
+        yield from _files(uri, name, checksum=checksum)
+    elif scheme in ("http", "https") and checksum:
+        yield _http(uri, name)
+    else:
+        if name is None and scheme not in ("http", "https", "s3", "gs"):
+            message = f"{uri!r}: a reference of the scheme {scheme!r} needs a name (name=...)"
+            raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+        yield _by_uri(uri, name or _last_part(uri))
+
+
+def _by_uri(uri: str, path: str, size: int | None = None) -> Entry:
+    """Return an entry known by its URI alone: another URI is another content, another state of it is not."""
+    digest = blake3(uri.encode()).hexdigest()
+    return Entry(entry_path(path), digest, size, uri, stored=False)
+
+
+def _last_part(uri: str) -> str:
+    return os.fsdecode(unquote_to_bytes(urlsplit(uri).path)).rstrip("/").rpartition("/")[2] or "index"
+
+
+def local_path(uri: str) -> Path:
+    """Return the path of a ``file:`` URI.
+
+    Raises:
+        InvalidInputError: It names another host, or its path is not absolute.
+    """
+    parts = urlsplit(uri)
+    path = Path(os.fsdecode(unquote_to_bytes(parts.path)))
+    if parts.netloc not in ("", "localhost") or not path.is_absolute() or "\0" in str(path):
+        message = f"{uri!r}: a file reference names an absolute path of this machine, as in 'file:///data/train'"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+    return path
+
+
+def _files(uri: str, name: str | None, *, checksum: bool) -> Iterator[Entry]:
+    path = local_path(uri)
+    if not path.is_dir():
+        yield _file(path, entry_path(name or path.name), checksum=checksum)
+        return
+    for file in sorted(found for found in path.rglob("*") if not found.is_dir()):
+        inside = file.relative_to(path).as_posix()
+        yield _file(file, entry_path(f"{name}/{inside}" if name else inside), checksum=checksum)
+
+
+def _file(path: Path, inside: str, *, checksum: bool) -> Entry:
+    uri = path.absolute().as_uri()
+    with open_source(path) as source:
+        if not checksum:
+            return _by_uri(uri, inside, os.fstat(source.fileno()).st_size)
+        digest, size = copy_hashed(source, None)
+    return Entry(inside, digest, size, uri, stored=False)
+
+
+@contextmanager
+def _fetched(uri: str) -> Iterator[HTTPResponse]:
+    import http.client  # with urllib.request 40 ms; http references are rare
+    from urllib.request import Request, urlopen
+
+    request = Request(uri, headers={"User-Agent": "lineage"})  # noqa: S310 (resolve and fetch let only http(s) here)
+    try:
+        with urlopen(request, timeout=_HTTP_TIMEOUT) as response:  # noqa: S310 (as above)
+            yield response
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        message = f"cannot fetch {uri!r}: {error}"
+        raise StorageError(message, kind=ErrorKind.REMOTE) from error
+
+
+def _http(uri: str, name: str | None) -> Entry:
+    """Return an entry known by its ETag, as the server's word for the state of its content; else by its URI."""
+    with _fetched(uri) as response:
+        etag = response.headers.get("ETag")
+        length = response.headers.get("Content-Length")
+    size = int(length) if length is not None and length.isascii() and length.isdigit() else None
+    path = entry_path(name or _last_part(uri))
+    if etag is None:
+        return _by_uri(uri, path, size)
+    return Entry(path, etag.removeprefix("W/").strip('"'), size, uri, stored=False, extra={"etag": etag})
+
+
+@contextmanager
+def fetch(entry: Entry) -> Iterator[IO[bytes] | None]:
+    """Give the bytes a reference points to; None where only the URI is known and the caller must fetch.
+
+    Raises:
+        StorageError: They cannot be had.
+        CorruptionError: They are no longer those that were logged.
+    """
+    uri = entry.uri or ""
+    scheme = urlsplit(uri).scheme.lower()
+    if scheme == "file":
+        path = local_path(uri)
+        if not path.is_file():
+            message = f"{entry.path!r} points to {uri!r}, where no file is any more"
+            raise StorageError(message, kind=ErrorKind.CONTENT_MISSING)
+        with open_source(path) as source:
+            yield source
+    elif scheme in ("http", "https"):
+        with _fetched(uri) as response:
+            if entry.extra.get("etag") not in (None, response.headers.get("ETag")):
+                raise changed(entry)
+            yield response
+    else:
+        yield None
+
+
+def expected_digest(entry: Entry) -> str | None:
+    """Return the BLAKE3 digest that fetched bytes must have; None where another word for their state was kept."""
+    if entry.uri is None or entry.stored:
+        return entry.digest
+    known = urlsplit(entry.uri).scheme.lower() == "file" and entry.digest != blake3(entry.uri.encode()).hexdigest()
+    return entry.digest if known else None
+
+
+def changed(entry: Entry) -> CorruptionError:
+    """Return the error for a reference whose bytes are not those that were logged."""
+    message = f"{entry.path!r}: what {entry.uri!r} holds has changed since it was logged"
+    return CorruptionError(message, kind=ErrorKind.SOURCE_CHANGED)

@@ -1,0 +1,440 @@
+"""A run while it runs: config, metrics, what it uses and what it logs."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import math
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Final, Self
+
+from lineage import capture
+from lineage.artifact import Artifact
+from lineage.commit import Better, LogRequest, checked_request, log_draft
+from lineage.document import Document
+from lineage.errors import ConflictError, ErrorKind, InvalidInputError, LineageError, NotFoundError, StateError
+from lineage.handles import Run, Version, load_runs, mover
+from lineage.jsondata import JsonObject, JsonValue, flatten_metrics, json_text, plain_object
+from lineage.linking import check_type, consume, resolve_version
+from lineage.records import MetricRow, RunRecord
+from lineage.sources import as_draft
+from lineage.statements import artifacts, runs
+from lineage.store import Store
+from lineage.values import Reference, RunStatus, label, new_uid, prose, run_id, tag_name, timestamp
+from lineage.words import run_name
+
+_FLUSH_SECONDS: Final = 1.0
+_FLUSH_ROWS: Final = 1_000
+"""Metrics wait in memory this long at most: a durable commit costs 0.3-1 ms, a training step may cost less."""
+_RESUMES: Final = ("never", "allow", "must")
+
+
+class ActiveRun:
+    """A run that this process is doing. ``project.start_run()`` gives one; use it as a context manager.
+
+    Leaving the block finishes it; an exception marks it failed (Ctrl-C: killed) and goes on. A run whose process
+    dies without a word is found as crashed. Calls may come from several threads.
+    """
+
+    def __init__(self, store: Store, record: RunRecord, next_step: int) -> None:
+        self._store = store
+        self._key = record.key
+        self._lock = threading.RLock()
+        self._process = os.getpid()
+        self._record = record
+        self._finished = False
+        self.config: Final = Document(record.config, "config")
+        self.summary: Final = Document(record.summary, "summary")
+        self._saved_config = json_text(dict(self.config))
+        self._saved_summary = dict(record.summary)
+        self._rows: list[tuple[str, int, JsonValue, str]] = []
+        self._flushed = time.monotonic()
+        self._next_step = next_step
+        _active.add(self)
+
+    def __repr__(self) -> str:
+        state = "finished" if self._finished else "running"
+        return f"<ActiveRun {self.name} {self.id} ({self.job_type or 'no job type'}, {state})>"
+
+    @property
+    def id(self) -> str:
+        """What is unique across projects."""
+        return self._record.id
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self._record.name
+
+    @property
+    def job_type(self) -> str | None:
+        """The step of a pipeline it does."""
+        return self._record.job_type
+
+    @property
+    def group(self) -> str | None:
+        """The group it belongs to."""
+        return self._record.group
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Its tags when it started."""
+        return self._record.tags
+
+    @property
+    def notes(self) -> str | None:
+        """Words about it when it started."""
+        return self._record.notes
+
+    @property
+    def step(self) -> int:
+        """The step that the next log without one takes."""
+        return self._next_step
+
+    @property
+    def finished(self) -> bool:
+        """Whether :meth:`finish` was called."""
+        return self._finished
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process != os.getpid() or self._finished:
+            return
+        if error is None:
+            self.finish()
+        elif isinstance(error, SystemExit) and error.code in (None, 0):
+            self.finish()
+        else:
+            status = RunStatus.KILLED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED
+            self._finish(status, 1, f"{type(error).__name__}: {error}"[:10_000])
+
+    def log(self, data: Mapping[str, object], step: int | None = None) -> None:
+        """Log metrics at a step; several calls may share one.
+
+        They are buffered and written at most a second later with the next call, or with whatever else the run
+        writes: a power cut may take that second, a finished run has all. Nested names are joined by dots. NaN
+        and infinities are kept. The last value of each goes into the summary (NaN and infinities as null).
+
+        Args:
+            data: Names to numbers, or to any JSON data.
+            step: 0 or more; the one after the last if not said. Logging the same name and step again replaces.
+
+        Raises:
+            InvalidInputError: A name or value breaks a rule; nothing of the call is kept.
+            StateError: The run has finished.
+
+        Example:
+            >>> import lineage, tempfile
+            >>> project = lineage.open(tempfile.mkdtemp() + "/p.lineage")
+            >>> with project.start_run() as run:
+            ...     for loss in (0.5, 0.25):
+            ...         run.log({"train": {"loss": loss}})
+            >>> [(row.step, row.values) for row in run.history()]
+            [(0, {'train.loss': 0.5}), (1, {'train.loss': 0.25})]
+        """
+        values = flatten_metrics(data, f"metrics of run {self.name!r}")
+        if step is not None and (not isinstance(step, int) or isinstance(step, bool) or not 0 <= step < 1 << 62):
+            raise InvalidInputError(f"step {step!r}: give a whole number, 0 or more")
+        with self._lock:
+            self._check_running()
+            at, step = timestamp(), self._next_step if step is None else step
+            self._rows.extend((name, step, value, at) for name, value in values.items())
+            self._next_step = max(self._next_step, step + 1)
+            for name, value in values.items():
+                self.summary[name] = _finite(value)
+            if len(self._rows) >= _FLUSH_ROWS or time.monotonic() - self._flushed >= _FLUSH_SECONDS:
+                self.flush()
+
+    def flush(self) -> None:
+        """Write buffered metrics and changes of config and summary now; nothing happens if there are none."""
+        with self._lock:
+            config = plain_object(self.config, "config")
+            summary = plain_object(self.summary, "summary")
+            if self._rows or json_text(config) != self._saved_config or summary != self._saved_summary:
+                with self._store.writing() as connection:
+                    self._write(connection, config, summary)
+                self._note_saved(config, summary)
+
+    def flush_if_owned(self) -> None:
+        """Flush, unless this is a forked copy of the process that started the run."""
+        if self._process == os.getpid() and not self._finished:
+            self.flush()
+
+    def _write(self, connection: sqlite3.Connection, config: JsonObject, summary: JsonObject) -> None:
+        if self._rows:
+            runs.put_metrics(connection, self._key, self._rows, self._next_step)
+        if json_text(config) != self._saved_config:
+            runs.update_run_config(connection, self._key, config)
+        if summary != self._saved_summary:
+            runs.update_run_summary(connection, self._key, summary)
+
+    def _note_saved(self, config: JsonObject, summary: JsonObject) -> None:
+        """Count as written what a transaction has committed, and only then."""
+        self._rows = []
+        self._flushed = time.monotonic()
+        self._saved_config = json_text(config)
+        self._saved_summary = summary
+
+    def history(self, names: Iterable[str] | None = None) -> list[MetricRow]:
+        """Return what was logged so far, one row a step.
+
+        Args:
+            names: Only these metrics.
+        """
+        if not self._finished:
+            self.flush()
+        return self._handle().history(names)
+
+    def use_artifact(
+        self, artifact: str | Reference | Version | Artifact, use_as: str | None = None, *, type: str | None = None
+    ) -> Version:
+        """Say that the run consumes a version, and return it. Saying it again changes nothing.
+
+        A draft is logged first, without a producer. What this run logged itself comes back without an edge.
+
+        Args:
+            artifact: A reference such as ``"mnist-raw:latest"``, a version, or a draft.
+            use_as: The role it plays in the run.
+            type: The type it must have.
+
+        Raises:
+            NotFoundError: There is no such version, or it was deleted.
+            CycleError: The run is upstream of it; the error names the whole cycle.
+            InvalidInputError: It has another type, or belongs to another project.
+            StateError: The run has finished.
+        """
+        self._check_running()
+        role = None if use_as is None else label(use_as, "use_as")
+        if isinstance(artifact, Artifact):
+            draft, artifact = artifact, Reference(artifact.name)
+            if (record := log_draft(self._store, draft, LogRequest(mover()))) is not None:
+                artifact = Version(self._store, record)
+        with self._store.writing() as connection:
+            version = resolve_version(connection, self._store, artifact)
+            check_type(connection, version, type)
+            consume(connection, self._key, version, role)
+            (record,) = artifacts.version_records(connection, [version])
+        return Version(self._store, record)
+
+    def log_artifact(  # noqa: PLR0913 (each is a word users of W&B know, all but the first by keyword)
+        self,
+        artifact: Artifact | str | os.PathLike[str],
+        name: str | None = None,
+        type: str | None = None,
+        *,
+        aliases: Iterable[str] = (),
+        tags: Iterable[str] = (),
+        description: str | None = None,
+        metadata: object = None,
+        only_if_better: Better | None = None,
+        force_new_version: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> Version | None:
+        """Log a draft, a file, a folder or a URI as a version of an artifact that this run produced.
+
+        When it returns, the version is durable and ``latest`` names it. Content that the artifact holds already
+        gives that version back: aliases and tags are applied, and the run is noted as having reproduced it.
+
+        Args:
+            artifact: What to log.
+            name: For a file, folder or URI: the artifact's name; ``run-<id>-<file name>`` if not said.
+            type: For a file, folder or URI: the artifact's type; ``unspecified`` if not said.
+            aliases: Names that move to the version, besides ``latest``.
+            tags: Labels for the version.
+            description: For a file, folder or URI: words about the version.
+            metadata: For a file, folder or URI: data about the version.
+            only_if_better: A metric of the metadata or the run's summary and its direction, as in
+                ``("iou", "max")``: log only what is better than ``latest``, and otherwise return None.
+            force_new_version: Make a version also of content that is one already.
+            progress: Told the bytes stored, for a progress bar.
+
+        Raises:
+            InvalidInputError: The source, name, an alias, a tag or metadata break a rule, or the name has another type.
+            ConflictError: A protected alias would move.
+            StateError: The run has finished, or the draft was logged into another project.
+            StorageError: The bytes cannot be stored.
+
+        Example:
+            >>> import lineage, tempfile
+            >>> project = lineage.open(tempfile.mkdtemp() + "/p.lineage")
+            >>> with project.start_run(job_type="train") as run:
+            ...     model = lineage.Artifact("iv3", type="model", metadata={"iou": 0.4})
+            ...     version = run.log_artifact(model, aliases=["best"])
+            >>> version.reference, version.aliases
+            ('iv3:v0', ('best', 'latest'))
+        """
+        self._check_running()
+        request = checked_request(
+            LogRequest(
+                mover(self._key),
+                aliases=_listed(aliases),
+                tags=_listed(tags),
+                only_if_better=only_if_better,
+                force_new_version=force_new_version,
+                step=self._next_step - 1 if self._next_step else None,
+                progress=progress,
+            )
+        )
+        draft = as_draft(artifact, name, type, description, metadata, default=f"run-{self.id}-")
+        self.flush()
+        record = log_draft(self._store, draft, request)
+        return None if record is None else Version(self._store, record)
+
+    def used_artifacts(self, type: str | None = None) -> list[Version]:
+        """Return the versions it consumed so far."""
+        return self._handle().used_artifacts(type)
+
+    def logged_artifacts(self, type: str | None = None) -> list[Version]:
+        """Return the versions it produced so far."""
+        return self._handle().logged_artifacts(type)
+
+    def finish(self, status: RunStatus | str | None = None, *, exit_code: int | None = None) -> None:
+        """Write what is buffered and mark the run finished; a second call does nothing.
+
+        Args:
+            status: ``finished``, ``failed`` or ``killed``; by the exit code if not said.
+            exit_code: Of the program; 0 if neither is said.
+
+        Raises:
+            InvalidInputError: It is no such status.
+        """
+        if status is None:
+            status = RunStatus.FINISHED if not exit_code else RunStatus.FAILED
+        if status not in (RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED):
+            raise InvalidInputError(f"status {status!r}: a run ends as 'finished', 'failed' or 'killed'")
+        code = exit_code if exit_code is not None else int(status != RunStatus.FINISHED)
+        self._finish(RunStatus(status), code, None)
+
+    def _finish(self, status: RunStatus, exit_code: int, error: str | None) -> None:
+        with self._lock:
+            if self._finished:
+                return
+            config, summary = plain_object(self.config, "config"), plain_object(self.summary, "summary")
+            with self._store.writing() as connection:
+                self._write(connection, config, summary)
+                runs.end_run(
+                    connection, self._key, status=status, exit_code=exit_code, error=error, at=timestamp()
+                )
+            self._note_saved(config, summary)
+            self._finished = True
+            _active.discard(self)
+
+    def _handle(self) -> Run:
+        return load_runs(self._store, [self._key])[0]
+
+    def _check_running(self) -> None:
+        if self._finished:
+            message = f"run {self.name!r} has finished; start another, or resume it: start_run(id=..., resume='must')"
+            raise StateError(message, kind=ErrorKind.RUN_FINISHED)
+
+
+_active: weakref.WeakSet[ActiveRun] = weakref.WeakSet()
+
+
+def _finite(value: JsonValue) -> JsonValue:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _listed(values: Iterable[str]) -> tuple[str, ...]:
+    """Return names as a tuple; one text is one name and not its letters."""
+    return (values,) if isinstance(values, str) else tuple(values)
+
+
+def start_run(  # noqa: PLR0913 (each is a word users of W&B know, all but two by keyword)
+    store: Store,
+    job_type: str | None,
+    name: str | None,
+    *,
+    id: str | None,
+    config: object,
+    group: str | None,
+    tags: Iterable[str],
+    notes: str | None,
+    resume: str,
+    use: Iterable[str | Reference | Version] | str | Reference | Version,
+) -> ActiveRun:
+    """Make or resume a run; with its inputs it is one transaction. ``Project.start_run`` documents it."""
+    if resume not in _RESUMES:
+        raise InvalidInputError(f"resume={resume!r}: use one of {', '.join(_RESUMES)}")
+    row, checked_tags = _run_row(job_type, name, id, config, group, notes), [tag_name(tag) for tag in _listed(tags)]
+    environment = capture.environment()
+    with store.writing() as connection:
+        runs.mark_crashed(connection, runs.crashed_runs(connection))
+        key = _resumed(connection, id, resume)
+        if key is None:
+            row["environment"] = runs.insert_environment(connection, environment.digest(), json_text(environment.document()))
+            row["name"] = row["name"] or run_name(runs.next_run_number(connection))
+            key = runs.insert_run(connection, row)
+        else:
+            runs.resume_run(connection, key, row)
+            if config is not None:
+                _merge_config(connection, key, str(row["config"]))
+        runs.add_run_tags(connection, key, checked_tags)
+        for version in [use] if isinstance(use, str | Reference | Version) else use:
+            consume(connection, key, resolve_version(connection, store, version), None)
+        (record,) = runs.run_records(connection, [key])
+        next_step = runs.run_next_step(connection, key)
+    return ActiveRun(store, record, next_step)
+
+
+def _run_row(  # noqa: PLR0913 (a row has these columns)
+    job_type: str | None, name: str | None, id: str | None, config: object, group: str | None, notes: str | None
+) -> dict[str, object]:
+    """Return the columns of a new run, checked."""
+    owner = capture.host()
+    return {
+        "uid": new_uid() if id is None else run_id(id),
+        "name": None if name is None else label(name, "run name"),
+        "job_type": None if job_type is None else label(job_type, "job_type"),
+        "group": None if group is None else label(group, "group"),
+        "status": RunStatus.RUNNING,
+        "config": json_text(plain_object(config, "config")),
+        "notes": None if notes is None else prose(notes, "notes"),
+        "code": json_text(capture.code().document()),
+        "host": owner.host,
+        "user": owner.user,
+        "pid": owner.pid,
+        "process": owner.process,
+        "started_at": timestamp(),
+    }
+
+
+def _resumed(connection: sqlite3.Connection, id: str | None, resume: str) -> int | None:
+    """Return the run to go on with; None to make a new one."""
+    key = None if id is None else runs.run_key(connection, id)
+    if key is None:
+        if resume == "must":
+            message = f"no run {id!r} to resume" if id is not None else "resume='must' needs an id"
+            raise NotFoundError(message, kind=ErrorKind.RUN_NOT_FOUND)
+        return None
+    (record,) = runs.run_records(connection, [key])
+    if resume == "never" or record.deleted_at is not None:
+        how = "and was deleted; choose another id" if record.deleted_at else "already; resume='allow' goes on with it"
+        raise ConflictError(f"run {id!r} exists {how}", kind=ErrorKind.RUN_EXISTS)
+    return key
+
+
+def _merge_config(connection: sqlite3.Connection, run: int, config: str) -> None:
+    (record,) = runs.run_records(connection, [run])
+    runs.update_run_config(connection, run, record.config | json.loads(config))
+
+
+def _flush_active_runs() -> None:
+    """At the end of the program, write what is buffered; a run that nobody finished is found as crashed."""
+    for run in list(_active):
+        with suppress(LineageError):  # nobody is left to tell; the run is found as crashed, its last second is lost
+            run.flush_if_owned()
+
+
+atexit.register(_flush_active_runs)

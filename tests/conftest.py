@@ -1,0 +1,47 @@
+"""Fixtures and Hypothesis profiles for all tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import lineage
+from lineage.artifact import staging_home
+
+settings.register_profile("default", deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
+settings.register_profile("ci", settings.get_profile("default"), max_examples=100, derandomize=True)
+settings.register_profile("nightly", settings.get_profile("default"), max_examples=1_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default"))
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test work in a folder of its own, with no project open and none named by the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LINEAGE_PROJECT", raising=False)
+    monkeypatch.setattr(staging_home, "folder", None)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> lineage.Project:
+    """A new project, ``p.lineage`` in the test's folder."""
+    return lineage.open(tmp_path / "p.lineage")
+
+
+@pytest.fixture
+def make_draft() -> Callable[..., lineage.Artifact]:
+    """Make a draft of given files: path to text."""
+    return draft
+
+
+def draft(name: str, files: dict[str, str | bytes] | None = None, *, type: str = "dataset", **words: object) -> lineage.Artifact:
+    """Return a draft of given files."""
+    artifact = lineage.Artifact(name, type, **words)  # type: ignore[arg-type]  # the test says what it gives
+    for path, content in (files or {}).items():
+        with artifact.new_file(path, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+    return artifact
