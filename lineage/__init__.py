@@ -36,7 +36,7 @@ from lineage.errors import (
 )
 from lineage.handles import Run, Version
 from lineage.listing import Listing
-from lineage.project import Project, open
+from lineage.project import Project, open  # noqa: A004 (the one door; `lineage.open` reads as it should)
 from lineage.records import (
     AliasEvent,
     ArtifactRecord,
@@ -92,9 +92,9 @@ __all__ = [
     "Stale",
     "StateError",
     "StorageError",
+    "VerifyReport",
     "Version",
     "VersionRecord",
-    "VerifyReport",
     "open",
 ]
 __version__ = "0.1.0"

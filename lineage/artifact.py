@@ -144,7 +144,9 @@ class Artifact:
         self._check_open()
         self._put(DraftEntry(Entry(path, staged.digest, staged.size), staged), replace=mode.startswith("w"))
 
-    def add_file(self, local_path: str | os.PathLike[str], name: str | None = None, *, overwrite: bool = False) -> Entry:
+    def add_file(
+        self, local_path: str | os.PathLike[str], name: str | None = None, *, overwrite: bool = False
+    ) -> Entry:
         """Add a copy of a file as it is now; the original may change or go afterwards.
 
         The same path with the same content is fine.
@@ -221,10 +223,8 @@ class Artifact:
             StateError: The draft was logged.
         """
         self._check_open()
-        if isinstance(source, Entry):
-            found = [_shared(source, name)]
-        else:
-            found = list(resolve(source, name, checksum=checksum))
+        by_uri = resolve(source, name, checksum=checksum) if isinstance(source, str) else [_shared(source, name)]
+        found = list(by_uri)
         before = self._files.copy(), self._folders.copy()
         try:
             for entry in found:
@@ -293,7 +293,9 @@ class Artifact:
 
     def _check_open(self) -> None:
         if self._logged is not None:
-            message = f"artifact {self.name!r} was logged as {self._logged[1]}; use its new_draft() for the next version"
+            message = (
+                f"artifact {self.name!r} was logged as {self._logged[1]}; use its new_draft() for the next version"
+            )
             raise StateError(message, kind=ErrorKind.DRAFT_LOGGED)
 
 
@@ -338,7 +340,7 @@ def walk_files(root: Path) -> Iterator[tuple[Path, str]]:
     while waiting:
         folder, prefix, above = waiting.pop()
         with storage_errors("cannot read the folder"):
-            names = sorted(os.listdir(folder))
+            names = sorted(child.name for child in folder.iterdir())
         for name in names:
             path, inside = folder / name, prefix + name
             mode = _mode(path)

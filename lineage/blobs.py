@@ -10,10 +10,9 @@ from __future__ import annotations
 import fcntl
 import io
 import os
-import secrets
 import shutil
 import stat
-import tempfile
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -24,7 +23,7 @@ from typing import BinaryIO, Final, Protocol
 from blake3 import blake3
 
 from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, NotFoundError
-from lineage.system import file_lock, is_locked, storage_error, storage_errors, sync_folder
+from lineage.system import file_lock, is_locked, storage_error, storage_errors, sync_folder, unique_name
 from lineage.values import Digest
 
 INLINE_LIMIT: Final = 16 * 1024
@@ -63,7 +62,7 @@ class Staging:
     """
 
     def __init__(self, parent: Path) -> None:
-        self.folder = parent / secrets.token_hex(8)
+        self.folder = parent / unique_name()
         with storage_errors("cannot stage bytes"):
             self.folder.mkdir(mode=0o700)
             descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -99,7 +98,7 @@ class Staging:
             with open_source(path) as source:
                 before = os.fstat(source.fileno())
                 staged = self._clone(source, before.st_size) or self.stage(source)
-                if _same_state(before, path) and (staged.size == before.st_size or before.st_size == 0):
+                if _same_state(before, path) and before.st_size in (staged.size, 0):
                     return staged
                 self.drop(staged)
         message = f"{str(path)!r} changes while it is read; log it when its writer is done"
@@ -175,6 +174,7 @@ class BlobFolder:
         self.quarantine_folder = root / "quarantine"
         self.write_lock = root / "write.lock"
         self._timeout = timeout
+        self._storing = threading.local()
 
     def make(self) -> None:
         """Make the folder where it is missing."""
@@ -188,12 +188,18 @@ class BlobFolder:
     def storing(self) -> Iterator[None]:
         """Keep ``gc`` out while bytes are stored that no row names yet.
 
-        Through a gate, so that a waiting ``gc`` gets its turn and new writers wait only while it does.
+        Through a gate, so that a waiting ``gc`` gets its turn and new writers wait only while it does. Inside
+        such a block of the same thread nothing more is taken: behind a waiting ``gc`` it would wait for itself.
         """
+        if getattr(self._storing, "process", None) == os.getpid():
+            yield
+            return
         self.make()
         with ExitStack() as held:
             with self._lock("gate.lock", shared=True):
                 held.enter_context(self._lock("gc.lock", shared=True))
+            self._storing.process = os.getpid()
+            held.callback(setattr, self._storing, "process", None)
             yield
 
     @contextmanager
@@ -249,7 +255,7 @@ class BlobFolder:
         """Copy a file staged on another file system, so that the rename is one."""
         if source.stat().st_dev == self.root.stat().st_dev:
             return source
-        copy = self.temporary / secrets.token_hex(16)
+        copy = self.temporary / unique_name()
         with _removed_on_error(copy), source.open("rb") as reader, copy.open("xb") as writer:
             shutil.copyfileobj(reader, writer, COPY_BUFFER)
         return copy
@@ -301,12 +307,12 @@ class BlobFolder:
         with storage_errors("cannot remove bytes"):
             self.path_of(digest).unlink(missing_ok=True)
 
-    def quarantine(self, digest: Digest) -> Path:
-        """Move a damaged blob aside and return where it lies now."""
+    def quarantine(self, digest: Digest, source: Path | None = None) -> Path:
+        """Move a damaged blob aside and return where it lies now; `source` if its bytes are not in its place."""
         with storage_errors("cannot quarantine bytes"):
             self.quarantine_folder.mkdir(exist_ok=True)
-            target = self.quarantine_folder / f"{digest}.{secrets.token_hex(4)}"
-            self.path_of(digest).rename(target)
+            target = self.quarantine_folder / f"{digest}.{unique_name()}"
+            (source or self.path_of(digest)).rename(target)
             sync_folder(self.quarantine_folder)
         return target
 
@@ -339,8 +345,9 @@ def remove_tree(path: Path) -> None:
 
 def temporary_staging() -> Staging:
     """Return a staging folder for a draft made while no project is open, in the system's temporary folder."""
-    parent = Path(tempfile.gettempdir())
-    return Staging(parent)
+    import tempfile  # noqa: PLC0415 (with random and hashlib 8 ms; only drafts made before any project is open need it)
+
+    return Staging(Path(tempfile.gettempdir()))
 
 
 @contextmanager

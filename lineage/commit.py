@@ -6,7 +6,6 @@ version, its edge, its aliases. Only that last one is what other processes can s
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -23,7 +22,6 @@ from lineage.statements import artifacts, content, edges, runs
 from lineage.store import Store, find_artifact, find_version
 from lineage.values import LATEST, Reference, alias_name, new_uid, prose, tag_name
 
-logger = logging.getLogger("lineage")
 Better = tuple[str, Literal["max", "min"]]
 _MODES: Final = ("max", "min")
 _LIGHT_ENTRIES: Final = 200
@@ -218,7 +216,9 @@ def _note_reproduction(
 ) -> None:
     """Note that a run made what was there already: evidence, and not an edge, so no cycle can come of it."""
     (record,) = artifacts.version_records(connection, [version])
-    logger.warning("%s has this content already: no new version of %r", record.reference, name)
+    import logging  # noqa: PLC0415 (5 ms; only content that was there already is worth a word)
+
+    logging.getLogger("lineage").warning("%s has this content already: no new version of %r", record.reference, name)
     run = request.mover.run
     if run is not None and edges.producer(connection, version) != run:
         edges.insert_reproduced(connection, version, run, metadata, request.mover.at)
@@ -233,9 +233,7 @@ def _on_newest(connection: sqlite3.Connection, name: str, entries: list[Entry]) 
     return sorted(merged.values(), key=lambda entry: entry.path)
 
 
-def _with_metric(
-    connection: sqlite3.Connection, name: str, metadata: JsonObject, request: LogRequest
-) -> JsonObject:
+def _with_metric(connection: sqlite3.Connection, name: str, metadata: JsonObject, request: LogRequest) -> JsonObject:
     """Return the metadata with the metric in it, so that the next log has something to compare with.
 
     The run's summary alone would not do: a later checkpoint of the same run has the same summary.

@@ -80,7 +80,9 @@ def changes(old: JsonObject, new: JsonObject) -> dict[str, Change]:
     keys = sorted(before.keys() | after.keys())
     missing = object()
     return {
-        key: Change(before.get(key), after.get(key)) for key in keys if before.get(key, missing) != after.get(key, missing)
+        key: Change(before.get(key), after.get(key))
+        for key in keys
+        if before.get(key, missing) != after.get(key, missing)
     }
 
 
@@ -101,15 +103,15 @@ def _config(connection: sqlite3.Connection, version: int) -> JsonObject:
     return runs.run_records(connection, [run])[0].config if run is not None else {}
 
 
-def _upstream(
-    connection: sqlite3.Connection, old: int, new: int
-) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+def _upstream(connection: sqlite3.Connection, old: int, new: int) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     """Return the versions upstream of only one of the two, by artifact; the two themselves do not count."""
     before = graph.walk(connection, [graph.Key("version", old)], up=True).versions.keys()
     after = graph.walk(connection, [graph.Key("version", new)], up=True).versions.keys()
     only_old = _by_artifact(connection, before - after - {old, new})
     only_new = _by_artifact(connection, after - before - {old, new})
-    return {name: (only_old.get(name, ()), only_new.get(name, ())) for name in sorted(only_old.keys() | only_new.keys())}
+    return {
+        name: (only_old.get(name, ()), only_new.get(name, ())) for name in sorted(only_old.keys() | only_new.keys())
+    }
 
 
 def _by_artifact(connection: sqlite3.Connection, versions: set[int]) -> dict[str, tuple[str, ...]]:

@@ -98,7 +98,9 @@ def put_bytes(
             progress(one.size)
     blobs.sync(one.digest for one in files)
     if files:
-        ahead.add(lambda connection: rows.insert_blobs(connection, [(f.digest, f.size) for f in files]), rows=len(files))
+        ahead.add(
+            lambda connection: rows.insert_blobs(connection, [(f.digest, f.size) for f in files]), rows=len(files)
+        )
     small = [one for one in staged.values() if one.path is None]
     if staging is not None:
         _put_small(ahead, small, staging)

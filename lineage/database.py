@@ -30,12 +30,13 @@ from lineage.errors import (
     StateError,
     StorageError,
 )
-from lineage.system import file_lock, storage_errors, sync_folder
+from lineage.system import file_lock, storage_errors, sync_folder, unique_name
 
 APPLICATION_ID: Final = 0x4C4E4731
 """``LNG1``: what tells a project file from any other SQLite database."""
 OLDEST_SQLITE: Final = (3, 37, 0)
 """STRICT tables came with it."""
+
 
 class _Connection(sqlite3.Connection):
     """A connection that can be referred to weakly, which the base class cannot."""
@@ -206,13 +207,17 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     process = os.getpid()
     try:
         yield
-        if process != os.getpid():
-            raise StateError("this process was forked inside a batch: only its parent can end it")
+        _refuse_fork(process)
         connection.execute("COMMIT")
     except BaseException:
         if process == os.getpid() and connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _refuse_fork(process: int) -> None:
+    if process != os.getpid():
+        raise StateError("this process was forked inside a batch: only its parent can end it")
 
 
 @contextmanager
@@ -237,26 +242,28 @@ def translated(path: Path) -> Iterator[None]:
         raise _translation(error, path) from error
 
 
+_WORDS: Final[dict[int, tuple[type[LineageError], str]]] = {
+    sqlite3.SQLITE_NOTADB: (FormatError, "{file} is not a lineage project file ({error})"),
+    sqlite3.SQLITE_BUSY: (BusyError, "project {file} is locked by another program; try again ({error})"),
+    sqlite3.SQLITE_LOCKED: (BusyError, "project {file} is locked by this program; leave the other block ({error})"),
+    sqlite3.SQLITE_READONLY: (ReadOnlyError, "project {file} cannot be written here ({error})"),
+    sqlite3.SQLITE_FULL: (StorageError, "project {file}: the disk is full; make room, then call again ({error})"),
+    sqlite3.SQLITE_IOERR: (StorageError, "project {file}: {error}; mend the place, then call again"),
+    sqlite3.SQLITE_CANTOPEN: (StorageError, "project {file}: {error}; mend the place, then call again"),
+    sqlite3.SQLITE_PERM: (StorageError, "project {file}: {error}; mend the place, then call again"),
+    sqlite3.SQLITE_CORRUPT: (CorruptionError, "project {file} is damaged ({error}); restore it from a copy"),
+    sqlite3.SQLITE_TOOBIG: (InvalidInputError, "project {file}: a value is too large for a row; log it as a file"),
+}
+"""What each primary result code of SQLite means to the caller; any other is damage that verify can name."""
+
+
 def _translation(error: sqlite3.Error, path: Path) -> LineageError:
     code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte; the rest says where it happened
-    place = f"project {str(path)!r}"
-    if code == sqlite3.SQLITE_NOTADB:
-        return FormatError(f"{str(path)!r} is not a lineage project file", kind=ErrorKind.NOT_A_PROJECT)
     if code == sqlite3.SQLITE_CANTOPEN and not path.exists():
         return NotFoundError(f"no project file {str(path)!r}", kind=ErrorKind.PROJECT_NOT_FOUND)
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return BusyError(f"{place} is locked by another program; try again ({error})")
-    if code == sqlite3.SQLITE_READONLY:
-        return ReadOnlyError(f"{place} cannot be written here ({error})")
-    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return StorageError(f"{place}: {error}; make room or mend the place, then call again")
-    if code == sqlite3.SQLITE_CORRUPT:
-        return CorruptionError(f"{place} is damaged ({error}); restore it from a copy")
-    if code == sqlite3.SQLITE_CONSTRAINT:
-        return CorruptionError(f"{place}: a rule of the format stopped the write ({error}); run verify")
-    if code == sqlite3.SQLITE_TOOBIG:
-        return InvalidInputError(f"{place}: a value is too large for a row; log it as a file")
-    return CorruptionError(f"{place}: {error}; run verify")
+    cls, words = _WORDS.get(code, (CorruptionError, "project {file}: {error}; run verify"))
+    kind = ErrorKind.NOT_A_PROJECT if cls is FormatError else None
+    return cls(words.format(file=repr(str(path)), error=error), kind=kind)
 
 
 def create_database(path: Path, build: Callable[[sqlite3.Connection], None]) -> None:
@@ -266,13 +273,14 @@ def create_database(path: Path, build: Callable[[sqlite3.Connection], None]) -> 
         path: Its name; if somebody makes the file first, theirs stays.
         build: Makes the tables, inside a transaction of its own.
     """
-    draft = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
+    draft = path.with_name(f".{path.name}.{unique_name()}.tmp")
     try:
         with translated(draft), storage_errors(f"cannot create project {str(path)!r}"):
             _build(draft, build)
             _publish(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+        draft.with_name(f"{draft.name}-journal").unlink(missing_ok=True)  # TRUNCATE leaves it there, empty
 
 
 def _build(draft: Path, build: Callable[[sqlite3.Connection], None]) -> None:
@@ -302,7 +310,7 @@ def _keep_inherited_connections() -> None:
     is the only way to stop the interpreter from doing so at exit (tests/test_fork.py).
     """
     if _open_connections:
-        import ctypes  # in a child forked inside a call only; 10 ms
+        import ctypes  # noqa: PLC0415 (in a child forked inside a call only; 10 ms)
 
         for connection in list(_open_connections):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))

@@ -225,10 +225,18 @@ def prune(store: Store, rules: PruneRules, *, dry_run: bool) -> PruneReport:
 def _check_rules(rules: PruneRules) -> None:
     if rules.keep_last is None and rules.older_than is None:
         raise InvalidInputError("prune: say keep_last or older_than, so that not every version goes")
-    if rules.keep_last is not None and (not isinstance(rules.keep_last, int) or rules.keep_last < 1):
+    if not _is_natural(rules.keep_last):
         raise InvalidInputError(f"prune: keep_last {rules.keep_last!r} is not a number of 1 or more")
-    if rules.older_than is not None and (not isinstance(rules.older_than, timedelta) or rules.older_than < timedelta()):
+    if not _is_age(rules.older_than):
         raise InvalidInputError(f"prune: older_than {rules.older_than!r} is not a timedelta of 0 or more")
+
+
+def _is_natural(value: object) -> bool:
+    return value is None or (isinstance(value, int) and value >= 1)
+
+
+def _is_age(value: object) -> bool:
+    return value is None or (isinstance(value, timedelta) and value >= timedelta())
 
 
 def _parameters(connection: sqlite3.Connection, rules: PruneRules) -> dict[str, object]:

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
 
 from lineage.blobs import Reader, copy_hashed
 from lineage.content import damaged, open_blob
@@ -22,7 +20,7 @@ from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, Storag
 from lineage.records import Entry
 from lineage.references import changed, expected_digest, fetch
 from lineage.store import Store
-from lineage.system import storage_errors
+from lineage.system import storage_errors, unique_name
 from lineage.values import Digest
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -83,7 +81,7 @@ def reader_of(store: Store, entry: Entry) -> Iterator[Reader | None]:
 
 
 def _write(folder: int, name: str, source: Reader, entry: Entry, progress: Progress | None) -> None:
-    temporary = f".{secrets.token_hex(8)}.lineage-download"
+    temporary = f".{unique_name()}.lineage-download"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(temporary, flags, 0o666, dir_fd=folder), "wb") as target:  # noqa: PTH123 (relative to a descriptor)
         try:
@@ -193,7 +191,9 @@ def verify_folder(entries: Iterable[Entry], root: Path) -> None:
             raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
         with _opened(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as top:
             wrong = [f"{path} differs or is missing" for path, entry in wanted.items() if not _holds(top, entry)]
-        found = (path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_symlink() or not path.is_dir())
+        found = (
+            path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_symlink() or not path.is_dir()
+        )
         wrong += [f"{path} is extra" for path in sorted(found) if path not in wanted]
     if wrong:
         more = f" and {len(wrong) - 10} more" if len(wrong) > 10 else ""  # noqa: PLR2004 (as documented)

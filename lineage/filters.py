@@ -12,7 +12,6 @@ and parameters; a JSON path is one, too. What only SQLite understands is in `_js
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
@@ -120,9 +119,9 @@ def compile_order(
         >>> compile_order("-started", {"started": Field("run.started_at", "text")}, default="+started")
         Compiled(sql='run.started_at DESC NULLS LAST', parameters={})
     """
-    chosen = order or default
+    chosen: object = order or default
     keys = [key.strip() for key in chosen.split(",")] if isinstance(chosen, str) else chosen
-    if not isinstance(keys, Sequence) or not all(isinstance(key, str) for key in keys):
+    if not isinstance(keys, list | tuple) or not all(isinstance(key, str) for key in keys):
         _refuse(f"order {_shown(order)}: give a key such as '-summary.iou', or a list of keys")
     if len(keys) > _MAX_ORDER_KEYS:
         _refuse(f"order by {len(keys)} keys: at most {_MAX_ORDER_KEYS} are possible")
@@ -165,7 +164,7 @@ def _json_float(value: float, parameters: _Parameters) -> str:
 def _in_list(values: Sequence[str | float], parameters: _Parameters) -> str:
     # one parameter for all: 30,000 named ones take SQLite 5 seconds, since it looks for each among all
     items = parameters.bind(json.dumps(values, ensure_ascii=False))
-    return " IN (SELECT value FROM json_each(" + items + "))"  # noqa: S608 -- no user text
+    return " IN (SELECT value FROM json_each(" + items + "))"  # noqa: S608 - no user text
 
 
 def _matches(value: str, pattern: str) -> str:
@@ -227,7 +226,7 @@ class _Subject:
             types = " IN ('integer', 'real') AND " if kind == "number" else " = 'text' AND "
             return "(" + _json_type(self.sql, self.paths) + types + test(_json_value(self.sql, self.paths)) + ")"
         if self.kind == "set" and kind == "text":
-            return "EXISTS (SELECT 1 FROM (" + self.sql + ") AS item WHERE " + test("item.value") + ")"  # noqa: S608 -- no user text
+            return "EXISTS (SELECT 1 FROM (" + self.sql + ") AS item WHERE " + test("item.value") + ")"  # noqa: S608 - no user text
         return "(" + test(self.sql) + ")" if self.kind == kind else "FALSE"
 
     def is_one_of(self, values: Sequence[str | float]) -> str:
@@ -259,6 +258,8 @@ def _json_paths(key: str, rest: str) -> list[str]:
 
 
 def _unknown_key(key: str, fields: Mapping[str, Field]) -> str:
+    import difflib  # noqa: PLC0415 - 2 ms; only a mistyped key needs it
+
     rest = key.partition(".")[2] or "<key>"
     near = difflib.get_close_matches(key[:100], _key_forms(fields, rest[:100]), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -400,9 +401,6 @@ def _regex(subject: _Subject, operand: object, place: str) -> str:
     return subject.holds("text", lambda sql: _matches(sql, subject.parameters.bind(pattern)))
 
 
-# --- operands ---
-
-
 def _several(operand: object, place: str) -> Collection[object]:
     if not isinstance(operand, list | tuple | AbstractSet):
         _refuse(f"{place} takes a list of values, not {_shown(operand)}")
@@ -421,8 +419,9 @@ def _scalar(subject: _Subject, operand: object, place: str) -> _Scalar:
 
 
 def _storable(number: float | None) -> bool:
-    within = not isinstance(number, int) or -_MAX_INTEGER - 1 <= number <= _MAX_INTEGER
-    return number is None or (within and math.isfinite(number))
+    if isinstance(number, int):
+        return -_MAX_INTEGER - 1 <= number <= _MAX_INTEGER
+    return number is None or math.isfinite(number)
 
 
 def _text(operand: str, place: str) -> str:

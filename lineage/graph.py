@@ -189,7 +189,7 @@ def everything(connection: sqlite3.Connection) -> Reached:
 
 def to_networkx(connection: sqlite3.Connection, reached: Reached, project: str) -> Graph:
     """Return the nodes and every edge between them as a plain DiGraph; README.md lists the attributes."""
-    import networkx as nx  # 145 ms; only this function needs it
+    import networkx as nx  # noqa: PLC0415 (145 ms; only this function needs it)
 
     graph: Graph = nx.DiGraph(project=project, collapse=None)
     names: dict[Key, str] = {}
@@ -220,7 +220,7 @@ def collapse(graph: Graph, by: Literal["type", "name"]) -> Graph:
 
     What is acyclic version by version need not be so type by type: fine-tuning goes from model to model.
     """
-    import networkx as nx  # 145 ms; only collapsed graphs need it here
+    import networkx as nx  # noqa: PLC0415 (145 ms; only collapsed graphs need it here)
 
     merged: Graph = nx.DiGraph(project=graph.graph["project"], collapse=by)
     groups = {name: _group(attributes, by) for name, attributes in graph.nodes(data=True)}

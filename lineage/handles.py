@@ -10,7 +10,6 @@ import io
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from html import escape
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Self, TypeAlias, cast
 
@@ -21,13 +20,14 @@ from lineage.capture import host
 from lineage.content import open_blob
 from lineage.download import download, reader_of, verify_folder
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, StorageError
+from lineage.facts import RunFacts, VersionFacts
 from lineage.graph import Key
-from lineage.jsondata import JsonObject, plain_object
+from lineage.jsondata import plain_object
 from lineage.records import Entry, MetricRow, RunRecord, VersionRecord
 from lineage.relations import Handle
 from lineage.statements import artifacts, content, edges, runs
 from lineage.store import Store
-from lineage.values import LATEST, Digest, RunStatus, alias_name, entry_path, label, prose, tag_name, timestamp
+from lineage.values import LATEST, Digest, alias_name, entry_path, label, prose, tag_name, timestamp
 
 Progress: TypeAlias = Callable[[int], None]
 
@@ -37,7 +37,7 @@ def mover(run: int | None = None) -> Mover:
     return Mover(timestamp(), host().user, run)
 
 
-class Run(Handle):
+class Run(RunFacts, Handle):
     """One execution, as it was when asked for. ``run.config`` and the like are attributes of its record."""
 
     __slots__ = ("record",)
@@ -57,51 +57,6 @@ class Run(Handle):
     def key(self) -> Key:
         """The node's kind and row."""
         return Key("run", self.record.key)
-
-    @property
-    def id(self) -> str:
-        """What is unique across projects."""
-        return self.record.id
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-        return self.record.name
-
-    @property
-    def job_type(self) -> str | None:
-        """The step of a pipeline it did."""
-        return self.record.job_type
-
-    @property
-    def group(self) -> str | None:
-        """The group it belongs to."""
-        return self.record.group
-
-    @property
-    def status(self) -> RunStatus:
-        """How it stood when asked for."""
-        return self.record.status
-
-    @property
-    def config(self) -> JsonObject:
-        """What it was told."""
-        return self.record.config
-
-    @property
-    def summary(self) -> JsonObject:
-        """What it came to: the last value of each metric, and what was set."""
-        return self.record.summary
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """Its tags."""
-        return self.record.tags
-
-    @property
-    def notes(self) -> str | None:
-        """Words about it."""
-        return self.record.notes
 
     def refresh(self) -> Self:
         """Read the record again and return this handle."""
@@ -136,9 +91,7 @@ class Run(Handle):
             keys = edges.reproductions(connection, self.record.key)
         return load_versions(self._store, keys)
 
-    def update(
-        self, *, name: str | None = None, notes: str | None = None, tags: Iterable[str] | None = None
-    ) -> Self:
+    def update(self, *, name: str | None = None, notes: str | None = None, tags: Iterable[str] | None = None) -> Self:
         """Change name, notes or tags; what is not given stays. An empty note removes it.
 
         Raises:
@@ -167,7 +120,7 @@ class Run(Handle):
         )
 
 
-class Version(Handle):
+class Version(VersionFacts, Handle):
     """One immutable content of an artifact, as it was when asked for."""
 
     __slots__ = ("record",)
@@ -188,76 +141,6 @@ class Version(Handle):
     def key(self) -> Key:
         """The node's kind and row."""
         return Key("version", self.record.id)
-
-    @property
-    def reference(self) -> str:
-        """The one text that always resolves to it: ``name:vN``."""
-        return self.record.reference
-
-    @property
-    def uid(self) -> str:
-        """What is unique across projects."""
-        return self.record.uid
-
-    @property
-    def name(self) -> str:
-        """The artifact's name."""
-        return self.record.name
-
-    @property
-    def type(self) -> str:
-        """The artifact's type."""
-        return self.record.type
-
-    @property
-    def number(self) -> int:
-        """Its place among the artifact's versions, from 0."""
-        return self.record.number
-
-    @property
-    def digest(self) -> Digest:
-        """The digest of its content."""
-        return self.record.digest
-
-    @property
-    def size(self) -> int:
-        """Bytes of all its files."""
-        return self.record.size
-
-    @property
-    def file_count(self) -> int:
-        """How many files it has."""
-        return self.record.file_count
-
-    @property
-    def description(self) -> str | None:
-        """Words about it."""
-        return self.record.description
-
-    @property
-    def metadata(self) -> JsonObject:
-        """Data about it; change it by :meth:`update`."""
-        return self.record.metadata
-
-    @property
-    def aliases(self) -> tuple[str, ...]:
-        """The aliases that named it when asked for."""
-        return self.record.aliases
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """Its tags."""
-        return self.record.tags
-
-    @property
-    def created_at(self) -> str:
-        """When it was logged, UTC."""
-        return self.record.created_at
-
-    @property
-    def deleted(self) -> bool:
-        """Whether only its place in the graph is left."""
-        return self.record.deleted_at is not None
 
     def refresh(self) -> Self:
         """Read the record again and return this handle."""
@@ -324,9 +207,11 @@ class Version(Handle):
             return open_blob(self._store.database, self._store.blobs, Digest.parse(entry.digest), entry.size or 0)
         with reader_of(self._store, entry) as source:
             if source is None:
-                message = f"{entry.path!r} is a reference to {entry.uri!r}, which lineage cannot read; fetch it yourself"
+                message = (
+                    f"{entry.path!r} is a reference to {entry.uri!r}, which lineage cannot read; fetch it yourself"
+                )
                 raise StorageError(message, kind=ErrorKind.CONTENT_MISSING)
-            return io.BytesIO(cast(BinaryIO, source).read())
+            return io.BytesIO(cast("BinaryIO", source).read())
 
     def download(
         self,
@@ -472,9 +357,7 @@ class Version(Handle):
         with self._store.writing() as connection:
             self._check_live(connection)
             artifact = self._artifact(connection)
-            move_alias(
-                connection, artifact, alias, self.record.id, mover(), protect=protect, override=override
-            )
+            move_alias(connection, artifact, alias, self.record.id, mover(), protect=protect, override=override)
         return self.refresh()
 
     def remove_alias(self, alias: str, *, override: bool = False) -> Self:
@@ -535,5 +418,7 @@ def _of_type(versions: list[Version], type: str | None) -> list[Version]:
 
 def _html_table(title: str, rows: dict[str, object]) -> str:
     """Return a small table for notebooks; every text is escaped."""
+    from html import escape  # noqa: PLC0415 (2 ms; notebooks only)
+
     body = "".join(f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>" for key, value in rows.items())
     return f"<table><caption>{escape(title)}</caption>{body}</table>"

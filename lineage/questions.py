@@ -86,18 +86,22 @@ class Questions:
             InvalidInputError: The filter or the order is wrong; the message names the key or operator.
             NotFoundError: There is no such version.
         """
-        query = lists.Query(lists.RUN_FIELDS, _with(where, job_type=job_type, status=status, group=group, tags=tags), order)
+        query = lists.Query(
+            lists.RUN_FIELDS, _with(where, job_type=job_type, status=status, group=group, tags=tags), order
+        )
         if not include_deleted:
             query.add("r.deleted_at IS NULL", {})
 
+        with self._store.database.read() as connection:
+            if consumed is not None:
+                version = resolve_version(connection, self._store, consumed, deleted=True)
+                query.add("r.id IN (SELECT c.run FROM consumed c WHERE c.version = :consumed)", {"consumed": version})
+            if produced is not None:
+                version = resolve_version(connection, self._store, produced, deleted=True)
+                query.add("r.id IN (SELECT p.run FROM produced p WHERE p.version = :produced)", {"produced": version})
+
         def find() -> Sequence[int]:
             with self._store.database.read() as connection:
-                if consumed is not None:
-                    version = resolve_version(connection, self._store, consumed, deleted=True)
-                    query.add("r.id IN (SELECT c.run FROM consumed c WHERE c.version = :consumed)", {"consumed": version})
-                if produced is not None:
-                    version = resolve_version(connection, self._store, produced, deleted=True)
-                    query.add("r.id IN (SELECT p.run FROM produced p WHERE p.version = :produced)", {"produced": version})
                 return lists.run_ids(connection, query)
 
         return _listing(find, lambda keys: load_runs(self._store, keys), limit)
@@ -238,7 +242,7 @@ class Questions:
             raise InvalidInputError(f"{handle!r} belongs to another project")
         return handle.key
 
-    def ancestors(  # noqa: PLR0913 (as Handle.ancestors)
+    def ancestors(
         self,
         node: AnyNode,
         *,
@@ -251,7 +255,7 @@ class Questions:
         keep = Keep.of(kind, types, job_types)
         return related(self._store, self._key(node), up=True, depth=depth, keep=keep)
 
-    def descendants(  # noqa: PLR0913 (as Handle.descendants)
+    def descendants(
         self,
         node: AnyNode,
         *,
@@ -370,7 +374,7 @@ class Questions:
     @contextmanager
     def db(self) -> Iterator[sqlite_utils.Database]:
         """Give a sqlite-utils Database over the project, which only reads, for the block."""
-        import sqlite_utils  # 140-250 ms, and 1.5 s where pandas is installed
+        import sqlite_utils  # noqa: PLC0415 (140-250 ms, and 1.5 s where pandas is installed)
 
         with self._store.database.read() as connection, _query_only(connection):
             yield sqlite_utils.Database(connection, execute_plugins=False)
@@ -395,7 +399,9 @@ def _text(value: object, what: str) -> str:
     return value
 
 
-def _with(where: Mapping[str, object] | None, *, tags: Iterable[str] | str | None = None, **equal: object) -> Mapping[str, object]:
+def _with(
+    where: Mapping[str, object] | None, *, tags: Iterable[str] | str | None = None, **equal: object
+) -> Mapping[str, object]:
     """Return the filter and the conditions given by keyword as one filter."""
     conditions: list[object] = [{key: value} for key, value in equal.items() if value is not None]
     conditions += [{"tags": tag} for tag in ([tags] if isinstance(tags, str) else tags or ())]

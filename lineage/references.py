@@ -99,8 +99,8 @@ def _file(path: Path, inside: str, *, checksum: bool) -> Entry:
 
 @contextmanager
 def _fetched(uri: str) -> Iterator[HTTPResponse]:
-    import http.client  # with urllib.request 40 ms; http references are rare
-    from urllib.request import Request, urlopen
+    import http.client  # noqa: PLC0415 (with urllib.request 40 ms; http references are rare)
+    from urllib.request import Request, urlopen  # noqa: PLC0415 (as above)
 
     request = Request(uri, headers={"User-Agent": "lineage"})  # noqa: S310 (resolve and fetch let only http(s) here)
     try:

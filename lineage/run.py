@@ -111,9 +111,7 @@ class ActiveRun:
     ) -> None:
         if self._process != os.getpid() or self._finished:
             return
-        if error is None:
-            self.finish()
-        elif isinstance(error, SystemExit) and error.code in (None, 0):
+        if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
             self.finish()
         else:
             status = RunStatus.KILLED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED
@@ -323,9 +321,7 @@ class ActiveRun:
             config, summary = plain_object(self.config, "config"), plain_object(self.summary, "summary")
             with self._store.writing() as connection:
                 self._write(connection, config, summary)
-                runs.end_run(
-                    connection, self._key, status=status, exit_code=exit_code, error=error, at=timestamp()
-                )
+                runs.end_run(connection, self._key, status=status, exit_code=exit_code, error=error, at=timestamp())
             self._note_saved(config, summary)
             self._finished = True
             _active.discard(self)
@@ -367,13 +363,16 @@ def start_run(  # noqa: PLR0913 (each is a word users of W&B know, all but two b
     """Make or resume a run; with its inputs it is one transaction. ``Project.start_run`` documents it."""
     if resume not in _RESUMES:
         raise InvalidInputError(f"resume={resume!r}: use one of {', '.join(_RESUMES)}")
-    row, checked_tags = _run_row(job_type, name, id, config, group, notes), [tag_name(tag) for tag in _listed(tags)]
+    row = _run_row(job_type, name, id, config=config, group=group, notes=notes)
+    checked_tags = [tag_name(tag) for tag in _listed(tags)]
     environment = capture.environment()
     with store.writing() as connection:
         runs.mark_crashed(connection, runs.crashed_runs(connection))
         key = _resumed(connection, id, resume)
         if key is None:
-            row["environment"] = runs.insert_environment(connection, environment.digest(), json_text(environment.document()))
+            row["environment"] = runs.insert_environment(
+                connection, environment.digest(), json_text(environment.document())
+            )
             row["name"] = row["name"] or run_name(runs.next_run_number(connection))
             key = runs.insert_run(connection, row)
         else:
@@ -389,7 +388,7 @@ def start_run(  # noqa: PLR0913 (each is a word users of W&B know, all but two b
 
 
 def _run_row(  # noqa: PLR0913 (a row has these columns)
-    job_type: str | None, name: str | None, id: str | None, config: object, group: str | None, notes: str | None
+    job_type: str | None, name: str | None, id: str | None, *, config: object, group: str | None, notes: str | None
 ) -> dict[str, object]:
     """Return the columns of a new run, checked."""
     owner = capture.host()

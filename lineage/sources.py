@@ -30,7 +30,9 @@ def as_draft(  # noqa: PLR0913 (what log_artifact takes)
             raise InvalidInputError(message)
         return source
     if isinstance(source, str) and is_uri(source):
-        draft = Artifact(name or _safe_name(default + source.rpartition("/")[2]), type or "unspecified", description, metadata)
+        draft = Artifact(
+            name or _safe_name(default + source.rpartition("/")[2]), type or "unspecified", description, metadata
+        )
         draft.add_reference(source)
         return draft
     try:

@@ -77,7 +77,9 @@ def open_store(path: Path, *, create: bool, read_only: bool, timeout: float) -> 
         raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
     path = path.resolve()
     _opened[status.st_dev, status.st_ino] = path
-    read_only = read_only or not status.st_mode & 0o222 or not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK)
+    read_only = (
+        read_only or not status.st_mode & 0o222 or not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK)
+    )
     blobs = BlobFolder(path.with_suffix(".blobs"), timeout=timeout)
     database = Database(
         path, format_version=FORMAT_VERSION, lock_path=blobs.write_lock, read_only=read_only, timeout=timeout

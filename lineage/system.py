@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +19,11 @@ _HINTS = {
     errno.EMFILE: "too many files are open in this process",
     errno.ENOLCK: "this file system gives no locks; keep the project on a local disk",
 }
+
+
+def unique_name() -> str:
+    """Return a name for a temporary file that no other process, and no fork of this one, will choose."""
+    return os.urandom(8).hex()
 
 
 @contextmanager
@@ -90,7 +94,7 @@ def _sign(descriptor: int, owner: int) -> None:
     The lock holds without it, and on a full disk ``gc`` must get it.
     """
     with suppress(OSError):
-        os.pwrite(descriptor, f"process {owner} on {socket.gethostname()}".ljust(120).encode()[:120], 0)
+        os.pwrite(descriptor, f"process {owner} on {os.uname().nodename}".ljust(120).encode()[:120], 0)
 
 
 def _lock(descriptor: int, path: Path, timeout: float, mode: int) -> None:

@@ -166,7 +166,7 @@ class _Collection:
 
     def _take_strays(self) -> None:
         """Take files that no row names; it needs no room either."""
-        for found in _shards(self.store):
+        for found in shards(self.store):
             strays = self._without_row(found)
             if strays and not self.dry_run:
                 with self.store.writing():  # look again when nobody has rows that are not committed yet
@@ -186,14 +186,14 @@ class _Collection:
     def _take_rows(self) -> None:
         """Take listings, then their parts, then blobs that no part names any more."""
         for manifests in self._windows(rows.dead_manifests):
-            for slice_ in _bounded(manifests, lambda manifest: manifest.parts, _MANIFEST_ROWS_AT_ONCE):
-                self._drop_manifests(slice_)
+            for some in bounded(manifests, lambda manifest: manifest.parts, _MANIFEST_ROWS_AT_ONCE):
+                self._drop_manifests(some)
         for parts in self._windows(rows.dead_parts):
-            for slice_ in _bounded(parts, lambda _: 1, _PARTS_AT_ONCE):
-                self._drop_parts(slice_)
+            for neighbours in bounded(parts, lambda _: 1, _PARTS_AT_ONCE):
+                self._drop_parts(neighbours)
         for blobs in self._windows(rows.dead_blobs):
-            for slice_ in _bounded(blobs, lambda _: 1, _BLOBS_AT_ONCE):
-                self._drop_blobs(slice_)
+            for few in bounded(blobs, lambda _: 1, _BLOBS_AT_ONCE):
+                self._drop_blobs(few)
         self._drop_environments()
 
     def _windows(self, look: Callable[[Connection, int, int], tuple[int | None, list[T]]]) -> Iterator[list[T]]:
@@ -251,8 +251,8 @@ class _Collection:
         return freed
 
 
-def _bounded(items: Iterable[T], weight: Callable[[T], int], most: int) -> Iterator[list[T]]:
-    """Yield the items in lists of at most that weight, or of one item."""
+def bounded(items: Iterable[T], weight: Callable[[T], int], most: int) -> Iterator[list[T]]:
+    """Yield the items in lists of at most that weight, or of one heavier item."""
     found: list[T] = []
     total = 0
     for item in items:
@@ -265,7 +265,7 @@ def _bounded(items: Iterable[T], weight: Callable[[T], int], most: int) -> Itera
         yield found
 
 
-def _shards(store: Store) -> Iterator[dict[Digest, int]]:
+def shards(store: Store) -> Iterator[dict[Digest, int]]:
     """Yield digest and size of what lies in the blob folder, a shard at a time.
 
     A whole shard before anything is removed from it: readdir need not cope with files that go meanwhile. Folders
@@ -284,6 +284,6 @@ def _unlink(store: Store, digest: Digest) -> None:
 
 def _dead_drafts(path: Path) -> list[Path]:
     """Return what programs killed while they created this project left beside it."""
-    draft = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{12}\.tmp(-journal)?")
+    draft = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{16}\.tmp(-journal)?")
     with storage_errors("cannot look through the project's folder"):
         return sorted(child for child in path.parent.iterdir() if draft.fullmatch(child.name))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -260,7 +259,7 @@ def new_uid() -> str:
     48 bits of milliseconds and 80 random bits in Crockford's base 32 (the ULID layout). The bits come from the
     operating system: ids drawn from `random` repeat after ``random.seed()`` and after ``fork()``.
     """
-    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
     return "".join(_BASE32[number >> shift & 31] for shift in range(125, -1, -5))
 
 

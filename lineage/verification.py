@@ -1,102 +1,38 @@
-"""Verifying: every row against every other, every byte against its digest; what is wrong is named, not raised.
+"""Verifying and repairing: what is wrong is named and not raised; what can be mended without loss is mended.
 
-It reads only, a bounded amount at a time, and goes on after a problem. While it runs others may write: what was
-deleted meanwhile is looked for again before it counts as missing.
+Verifying reads only, and goes on after a problem. Others may write meanwhile: what was deleted since is looked
+for again before it counts as missing. Repairing is never a side effect of it, and drops nothing: damaged bytes
+are moved to the ``quarantine`` folder.
 """
 
 from __future__ import annotations
 
-import re
-import stat
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
-from itertools import pairwise
-from os import stat_result
-from sqlite3 import Connection
-from typing import Final, Literal, NamedTuple
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from blake3 import blake3
-
-from lineage.blobs import copy_hashed
-from lineage.errors import BusyError, InvalidInputError, LineageError, StateError
-from lineage.graph import Key, path_names
-from lineage.jsondata import parse_object
-from lineage.manifests import case_twins, folded, manifest_digest, part_digest
-from lineage.records import Entry
-from lineage.statements import checks, content
-from lineage.statements import upkeep as upkeep_rows
+from lineage.consistency import row_problems
+from lineage.errors import BusyError, LineageError, StateError
+from lineage.integrity import Progress, Seen, blob_problems, byte_problems, folder_problems, look_up
+from lineage.mending import Step, plan, troubled
+from lineage.problems import Problem, ProblemKind, guarded
+from lineage.statements import checks
 from lineage.store import Store
-from lineage.system import storage_errors
-from lineage.upkeep import bounded, shards
-from lineage.values import Digest, alias_name, artifact_name, entry_path, run_id
 
-Progress = Callable[[int], None]
-Check = Callable[[Connection], Iterable["Problem"]]
-
-_UID: Final = re.compile(r"[0-9a-hjkmnp-tv-z]{26}", re.ASCII)
-_BLOBS_AT_ONCE: Final = 1_000
-_BYTES_AT_ONCE: Final = 64 << 20
-_PARTS_AT_ONCE: Final = 200
-"""What one read looks at: up to 50 ms in which no writer can commit."""
-_SHOWN: Final = 5
-
-
-class ProblemKind(StrEnum):
-    """What is wrong, as a stable word for machines; only ever added to."""
-
-    DATABASE = "database"
-    FOREIGN_KEY = "foreign-key"
-    NUMBERING = "numbering"
-    UID = "uid"
-    NAME = "name"
-    DELETION = "deletion"
-    ALIAS_TARGET = "alias-target"
-    ALIAS_HISTORY = "alias-history"
-    LATEST_MISSING = "latest-missing"
-    JSON = "json"
-    PART_DIGEST = "part-digest"
-    MANIFEST_DIGEST = "manifest-digest"
-    MANIFEST_COUNTS = "manifest-counts"
-    PATH = "path"
-    PATH_ORDER = "path-order"
-    PATH_CLASH = "path-clash"
-    PORTABLE_NAMES = "portable-names"
-    OWN_INPUT = "own-input"
-    CYCLE = "cycle"
-    BYTES_DAMAGED = "bytes-damaged"
-    BYTES_MISSING = "bytes-missing"
-    BYTES_SIZE = "bytes-size"
-    BYTES_REPLACED = "bytes-replaced"
-    BYTES_UNREADABLE = "bytes-unreadable"
-    BYTES_WRITABLE = "bytes-writable"
-    STRAY_FILE = "stray-file"
-    FOREIGN_FILE = "foreign-file"
-    BLOB_FOLDER = "blob-folder"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong.
-
-    Attributes:
-        kind: What.
-        subject: The thing: a reference, an artifact, a run id, a digest, a path.
-        message: A sentence for people.
-        versions: References of the live versions it touches.
-        severity: ``"warning"`` where nothing is lost and every version can be had.
-    """
-
-    kind: ProblemKind
-    subject: str
-    message: str
-    versions: tuple[str, ...] = ()
-    severity: Literal["error", "warning"] = "error"
+__all__ = ["Problem", "ProblemKind", "RepairAction", "RepairReport", "VerifyReport", "repair", "verify"]
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What ``verify`` found, and how much it looked at; runs, artifacts and versions count while not deleted."""
+    """What ``verify`` found, and how much it looked at.
+
+    Attributes:
+        problems: What is wrong, warnings included.
+        runs: How many there are that are not deleted; so for artifacts and versions.
+        artifacts: See `runs`.
+        versions: See `runs`.
+        blobs: How many blobs were looked at.
+        bytes: Theirs; read only if the content was to be verified.
+    """
 
     problems: tuple[Problem, ...]
     runs: int
@@ -107,33 +43,148 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing but warnings was found."""
+        """Whether there is nothing but warnings: every version can be had as it was logged."""
         return all(problem.severity == "warning" for problem in self.problems)
 
 
+@dataclass(frozen=True, slots=True)
+class RepairAction:
+    """One thing that ``repair`` did, or would do.
+
+    Attributes:
+        what: What it does.
+        subject: To what: a digest, a reference, an artifact, a run id.
+        done: Whether it was done; never in a dry run.
+        error: Why it failed, if it did.
+    """
+
+    what: str
+    subject: str
+    done: bool
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RepairReport:
+    """What ``repair`` did, or would do, and what it cannot mend.
+
+    Attributes:
+        dry_run: Whether nothing was changed.
+        actions: What was done, or would be.
+        remaining: The problems that are left, or would be.
+    """
+
+    dry_run: bool
+    actions: tuple[RepairAction, ...]
+    remaining: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing but warnings is left."""
+        return all(problem.severity == "warning" for problem in self.remaining)
+
+
 def verify(store: Store, *, content: bool = True, progress: Progress | None = None) -> VerifyReport:
-    """Look at everything and report what is wrong; nothing is changed, and damage is not raised but reported.
+    """Look at everything and report what is wrong; nothing is changed, and damage is reported and not raised.
 
     Args:
         store: What to verify.
-        content: Read and hash all bytes; otherwise only whether they are there, in the right size.
+        content: Read and hash all bytes; otherwise only see whether they are there, in the right size.
         progress: Told the bytes read.
 
     Raises:
         BusyError: Another program holds the project file.
     """
-    found = structure_problems(store)
-    counts = _Counts()
-    found += _guarded("the bytes", lambda: byte_problems(store, counts, content=content, progress=progress))
-    found += _guarded("the blob folder", lambda: _folder_problems(store))
-    live = _guarded("the rows", lambda: _live_counts(store, counts))
-    return VerifyReport(tuple(found + live), *counts.rows, counts.blobs, counts.bytes)
+    seen = Seen(content, None if progress is None else lambda size: _tell(progress, size))
+    counts: list[int] = []
+    try:
+        found = row_problems(store)
+        found += guarded(ProblemKind.DATABASE, "the table of blobs", lambda: byte_problems(store, seen))
+        found += guarded(ProblemKind.BLOB_FOLDER, "the blob folder", lambda: folder_problems(store))
+        found += guarded(ProblemKind.DATABASE, "the tables", lambda: _count(store, counts))
+    except _CallerError as error:
+        raise error.original from None
+    live_runs, live_artifacts, live_versions = counts or (0, 0, 0)
+    return VerifyReport(tuple(found), live_runs, live_artifacts, live_versions, seen.blobs, seen.bytes)
 
 
-@dataclass(slots=True)
-class _Counts:
-    """How much was looked at."""
+class _CallerError(BaseException):
+    """Carries what the caller's progress callback raised past the guards, which take any Exception for damage."""
 
-    rows: tuple[int, int, int] = (0, 0, 0)
-    blobs: int = 0
-    bytes: int = 0
+    def __init__(self, original: Exception) -> None:
+        self.original = original
+
+
+def _tell(progress: Progress, size: int) -> None:
+    try:
+        progress(size)
+    except Exception as error:
+        raise _CallerError(error) from error
+
+
+def _count(store: Store, counts: list[int]) -> Iterator[Problem]:
+    with store.database.read() as connection:
+        counts += checks.live_counts(connection)
+    yield from ()
+
+
+def repair(
+    store: Store, *, dry_run: bool = True, content: bool = True, progress: Progress | None = None
+) -> RepairReport:
+    """Mend what can be mended without loss; a dry run, which is the default, only says what that would be.
+
+    Damaged bytes are replaced where the other place has good ones, and set aside where none are: then logging
+    them again heals every version that names them. Links, folders and the like in the place of a blob are set
+    aside too. A missing ``latest`` names the highest version again, an alias of a deleted version goes, counts
+    are counted anew, and runs whose process is gone are written down as crashed. Into a project file that SQLite
+    finds damaged nothing is written.
+
+    Args:
+        store: What to mend.
+        dry_run: Change nothing.
+        content: Look for damaged bytes by reading all.
+        progress: Told the bytes read.
+
+    Raises:
+        ReadOnlyError: The project is read-only.
+        StateError: This thread is inside a batch or a snapshot.
+        BusyError: Another program holds the project.
+    """
+    if not dry_run:
+        store.check_writable()
+        if store.database.in_block:
+            raise StateError("repair cannot run inside a batch or a snapshot: what it moves stays moved")
+    problems = verify(store, content=content, progress=progress).problems
+    if dry_run:
+        return _planned(plan(store, problems), problems)
+    with store.blobs.collecting():
+        actions = [_done(step) for step in plan(store, problems)]
+        return RepairReport(dry_run=False, actions=tuple(actions), remaining=tuple(_remaining(store, problems)))
+
+
+def _planned(steps: list[Step], problems: Iterable[Problem]) -> RepairReport:
+    mended = {(kind, step.subject) for step in steps for kind in step.mends}
+    left = tuple(problem for problem in problems if (problem.kind, problem.subject) not in mended)
+    actions = tuple(RepairAction(step.what, step.subject, done=False) for step in steps)
+    return RepairReport(dry_run=True, actions=actions, remaining=left)
+
+
+def _done(step: Step) -> RepairAction:
+    try:
+        step.do()
+    except BusyError:
+        raise
+    except LineageError as error:
+        return RepairAction(step.what, step.subject, done=False, error=str(error))
+    return RepairAction(step.what, step.subject, done=True)
+
+
+def _remaining(store: Store, problems: Iterable[Problem]) -> list[Problem]:
+    """Look again at the rows, and at the bytes that were in trouble."""
+    found = row_problems(store)
+    for digest in troubled(problems):
+        with store.database.read() as connection:
+            state = look_up(connection, digest)
+        if state is not None:
+            found += blob_problems(store, *state, content=True)
+    return [*found, *guarded(ProblemKind.BLOB_FOLDER, "the blob folder", lambda: folder_problems(store))]

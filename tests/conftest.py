@@ -38,7 +38,9 @@ def make_draft() -> Callable[..., lineage.Artifact]:
     return draft
 
 
-def draft(name: str, files: dict[str, str | bytes] | None = None, *, type: str = "dataset", **words: object) -> lineage.Artifact:
+def draft(
+    name: str, files: dict[str, str | bytes] | None = None, *, type: str = "dataset", **words: object
+) -> lineage.Artifact:
     """Return a draft of given files."""
     artifact = lineage.Artifact(name, type, **words)  # type: ignore[arg-type]  # the test says what it gives
     for path, content in (files or {}).items():

@@ -11,10 +11,9 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from blake3 import blake3
@@ -24,6 +23,9 @@ from hypothesis import strategies as st
 from lineage import capture
 from lineage.capture import CodeRecord, EnvironmentRecord, HostRecord
 from lineage.jsondata import parse_object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 ROOT = str(Path(capture.__file__).parents[1])
 PROGRAM = "import json; from lineage import capture; print(json.dumps(capture.code().document()))"
@@ -89,9 +91,11 @@ def _fresh_capture(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     capture.code.cache_clear()
     capture.environment.cache_clear()
+    capture._host.cache_clear()
     yield
     capture.code.cache_clear()
     capture.environment.cache_clear()
+    capture._host.cache_clear()
 
 
 # The script

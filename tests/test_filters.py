@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 import pytest
+from filter_oracle import MISSING, json_value, matches, ranked
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 
 from lineage.errors import ErrorKind, InvalidInputError
 from lineage.filters import Compiled, Field, compile_filter, compile_order, register_functions
-from tests.filter_oracle import MISSING, json_value, matches, ranked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from hypothesis.strategies import SearchStrategy
 
 FIELDS = {
     "name": Field("run.name", "text"),
@@ -85,7 +89,7 @@ def fill(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
 
 def select(connection: sqlite3.Connection, condition: Compiled, order: str = "run.id") -> list[int]:
     """Return the ids of the rows that the condition lets through."""
-    query = "SELECT id FROM run WHERE " + condition.sql + " ORDER BY " + order  # noqa: S608 -- compiled
+    query = "SELECT id FROM run WHERE " + condition.sql + " ORDER BY " + order
     return [row[0] for row in connection.execute(query, condition.parameters)]
 
 
@@ -283,7 +287,7 @@ def test_filter_on_indexed_column_uses_its_index(examples: sqlite3.Connection, t
     """The condition leaves the column bare, so that it is a search and not a scan."""
     condition = compile_filter({"name": test, "config.lr": 1}, FIELDS)
 
-    plan = examples.execute("EXPLAIN QUERY PLAN SELECT id FROM run WHERE " + condition.sql, condition.parameters)  # noqa: S608 -- compiled
+    plan = examples.execute("EXPLAIN QUERY PLAN SELECT id FROM run WHERE " + condition.sql, condition.parameters)
 
     assert "SEARCH run USING INDEX run_name" in plan.fetchone()[3]
 

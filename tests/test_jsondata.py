@@ -283,7 +283,7 @@ def test_store_odd_text_reads_back_exactly(text: str) -> None:
         (SimpleNamespace(lr=0.1), {"lr": 0.1}),
         (Optimizer("adam", Optimizer("sgd")), {"name": "adam", "inner": {"name": "sgd", "inner": None}}),
         (Model(depth=2, when=date(2024, 5, 6)), {"depth": 2, "when": "2024-05-06"}),
-        (datetime(2024, 5, 6, 7, 8, 9), "2024-05-06T07:08:09"),  # noqa: DTZ001 - a naive one is the case
+        (datetime(2024, 5, 6, 7, 8, 9), "2024-05-06T07:08:09"),
         (datetime(2024, 5, 6, tzinfo=UTC), "2024-05-06T00:00:00+00:00"),
         (datetime(2024, 5, 6, tzinfo=timezone(timedelta(hours=-3))), "2024-05-06T00:00:00-03:00"),
         (date(2024, 5, 6), "2024-05-06"),

@@ -73,6 +73,12 @@ def wrong_numberings(connection: sqlite3.Connection) -> list[Numbering]:
     return [Numbering(*row) for row in rows]
 
 
+def numbers(connection: sqlite3.Connection, artifact: int) -> list[int]:
+    """Return the version numbers of an artifact in order, those of deleted versions too."""
+    rows = connection.execute("SELECT number FROM version WHERE artifact = ? ORDER BY number", (artifact,))
+    return [row[0] for row in rows]
+
+
 def set_next_number(connection: sqlite3.Connection, artifact: int, number: int) -> None:
     """Set the number that an artifact's next version gets."""
     connection.execute("UPDATE artifact SET next_number = ? WHERE id = ?", (number, artifact))
@@ -186,9 +192,7 @@ def entry_of(columns: tuple) -> Entry:  # type: ignore[type-arg]  # whatever a d
     return Entry(path, digest, size, uri, bool(stored), parse_object(extra) if extra else {})
 
 
-def entries_between(
-    connection: sqlite3.Connection, manifest: int, first: int, last: int
-) -> list[tuple[object, ...]]:
+def entries_between(connection: sqlite3.Connection, manifest: int, first: int, last: int) -> list[tuple[object, ...]]:
     """Return the columns of a manifest's entries, in the order of its parts, of some neighbouring parts."""
     return connection.execute(
         """SELECT e.path, coalesce(b.digest, e.uri_digest), coalesce(b.size, e.uri_size), e.uri,
@@ -205,6 +209,12 @@ def part_count(connection: sqlite3.Connection, manifest: int) -> int:
         "SELECT coalesce(max(seq) + 1, 0) FROM manifest_part WHERE manifest = ?", (manifest,)
     ).fetchone()
     return int(count)
+
+
+def manifest_row(connection: sqlite3.Connection, digest: str) -> int | None:
+    """Return the manifest with this digest, whether or not its parts are there."""
+    row = connection.execute("SELECT id FROM manifest WHERE digest = ?", (digest,)).fetchone()
+    return row[0] if row else None
 
 
 def set_manifest_counts(connection: sqlite3.Connection, digest: str, file_count: int, size: int) -> None:
@@ -233,7 +243,7 @@ def own_inputs(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     ).fetchall()
 
 
-def runs_below(connection: sqlite3.Connection) -> dict[int, int]:
+def fed_counts(connection: sqlite3.Connection) -> dict[int, int]:
     """Return how many inputs of a run other runs produced, for the runs that have such inputs."""
     rows = connection.execute(
         """SELECT c.run, count(*) FROM consumed c JOIN produced p ON p.version = c.version AND p.run <> c.run
@@ -270,6 +280,15 @@ def feeders(connection: sqlite3.Connection, run: int) -> list[tuple[int, int]]:
            WHERE c.run = ? ORDER BY p.run, c.version""",
         (run,),
     ).fetchall()
+
+
+def size_inside(connection: sqlite3.Connection, digest: str) -> int:
+    """Return how many bytes of a blob lie inside the file, without reading them."""
+    (size,) = connection.execute(
+        "SELECT coalesce(sum(length(c.data)), 0) FROM blob b JOIN chunk c ON c.blob = b.id WHERE b.digest = ?",
+        (digest,),
+    ).fetchone()
+    return int(size)
 
 
 def chunks(connection: sqlite3.Connection, digest: str) -> Iterator[bytes]:

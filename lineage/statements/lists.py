@@ -99,34 +99,24 @@ class Query:
 
 def run_ids(connection: sqlite3.Connection, query: Query) -> list[int]:
     """Return the runs a query finds, in its order."""
-    register_functions(connection)
-    crashed = json_array(crashed_runs(connection))
-    rows = connection.execute(
-        "SELECT r.id FROM run r WHERE " + query.condition + " ORDER BY " + query.order + ", r.id",
-        query.parameters | {"crashed": crashed},
-    )
-    return [row[0] for row in rows]
+    return _ids(connection, "SELECT r.id FROM run r", query, {"crashed": json_array(crashed_runs(connection))})
 
 
 def version_ids(connection: sqlite3.Connection, query: Query) -> list[int]:
     """Return the versions a query finds, in its order."""
-    register_functions(connection)
-    rows = connection.execute(
-        "SELECT v.id FROM version v JOIN artifact a ON a.id = v.artifact JOIN manifest m ON m.id = v.manifest WHERE "
-        + query.condition + " ORDER BY " + query.order + ", v.id",
-        query.parameters,
-    )
-    return [row[0] for row in rows]
+    source = "SELECT v.id FROM version v JOIN artifact a ON a.id = v.artifact JOIN manifest m ON m.id = v.manifest"
+    return _ids(connection, source, query, {})
 
 
 def artifact_ids(connection: sqlite3.Connection, query: Query) -> list[int]:
     """Return the artifacts a query finds, in its order."""
+    return _ids(connection, "SELECT a.id FROM artifact a", query, {})
+
+
+def _ids(connection: sqlite3.Connection, source: str, query: Query, more: Mapping[str, object]) -> list[int]:
     register_functions(connection)
-    rows = connection.execute(
-        "SELECT a.id FROM artifact a WHERE " + query.condition + " ORDER BY " + query.order + ", a.id",
-        query.parameters,
-    )
-    return [row[0] for row in rows]
+    sql = f"{source} WHERE {query.condition} ORDER BY {query.order}, 1"
+    return [row[0] for row in connection.execute(sql, query.parameters | dict(more))]
 
 
 def search(connection: sqlite3.Connection, words: Sequence[str], limit: int) -> list[SearchHit]:

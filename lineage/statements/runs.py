@@ -69,12 +69,18 @@ def run_key(connection: sqlite3.Connection, uid: str) -> int | None:
 
 
 def runs_called(connection: sqlite3.Connection, text: str) -> list[tuple[int, str]]:
-    """Return key and id of the live runs with this name, or else of those whose id begins so; ten at most."""
-    rows = connection.execute(
+    """Return key and id of the live runs of this name, or else of those whose id begins so; ten at most.
+
+    The beginning of an id counts from 6 characters on.
+    """
+    named = connection.execute(
         "SELECT id, uid FROM run WHERE name = ? AND deleted_at IS NULL ORDER BY id LIMIT 10", (text,)
     ).fetchall()
-    return rows or connection.execute(
-        "SELECT id, uid FROM run WHERE substr(uid, 1, length(:text)) = :text AND deleted_at IS NULL LIMIT 10",
+    if named:
+        return named
+    return connection.execute(
+        """SELECT id, uid FROM run WHERE length(:text) >= 6 AND substr(uid, 1, length(:text)) = :text
+           AND deleted_at IS NULL LIMIT 10""",
         {"text": text},
     ).fetchall()
 

@@ -139,9 +139,7 @@ def quick_check(connection: sqlite3.Connection) -> list[str]:
     return [row[0] for row in connection.execute("PRAGMA quick_check(10)") if row[0] != "ok"]
 
 
-def dead_manifests(
-    connection: sqlite3.Connection, after: int, limit: int
-) -> tuple[int | None, list[DeadManifest]]:
+def dead_manifests(connection: sqlite3.Connection, after: int, limit: int) -> tuple[int | None, list[DeadManifest]]:
     """Return the last id of a window of manifests, and those in it that hold parts and that no live version names."""
     rows = connection.execute(
         """SELECT m.id, EXISTS (SELECT 1 FROM version v WHERE v.manifest = m.id AND v.deleted_at IS NULL),

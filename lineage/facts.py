@@ -1,0 +1,136 @@
+"""What the record of a run or version says, as attributes of its handle."""
+
+from __future__ import annotations
+
+from lineage.jsondata import JsonObject
+from lineage.records import RunRecord, VersionRecord
+from lineage.values import Digest, RunStatus
+
+
+class RunFacts:
+    """The attributes of a run, as they were when it was asked for."""
+
+    __slots__ = ()
+    record: RunRecord
+
+    @property
+    def id(self) -> str:
+        """What is unique across projects."""
+        return self.record.id
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.record.name
+
+    @property
+    def job_type(self) -> str | None:
+        """The step of a pipeline it did."""
+        return self.record.job_type
+
+    @property
+    def group(self) -> str | None:
+        """The group it belongs to."""
+        return self.record.group
+
+    @property
+    def status(self) -> RunStatus:
+        """How it stood when asked for."""
+        return self.record.status
+
+    @property
+    def config(self) -> JsonObject:
+        """What it was told."""
+        return self.record.config
+
+    @property
+    def summary(self) -> JsonObject:
+        """What it came to: the last value of each metric, and what was set."""
+        return self.record.summary
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Its tags."""
+        return self.record.tags
+
+    @property
+    def notes(self) -> str | None:
+        """Words about it."""
+        return self.record.notes
+
+
+class VersionFacts:
+    """The attributes of a version, as they were when it was asked for."""
+
+    __slots__ = ()
+    record: VersionRecord
+
+    @property
+    def reference(self) -> str:
+        """The one text that always resolves to it: ``name:vN``."""
+        return self.record.reference
+
+    @property
+    def uid(self) -> str:
+        """What is unique across projects."""
+        return self.record.uid
+
+    @property
+    def name(self) -> str:
+        """The artifact's name."""
+        return self.record.name
+
+    @property
+    def type(self) -> str:
+        """The artifact's type."""
+        return self.record.type
+
+    @property
+    def number(self) -> int:
+        """Its place among the artifact's versions, from 0."""
+        return self.record.number
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of its content."""
+        return self.record.digest
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return self.record.size
+
+    @property
+    def file_count(self) -> int:
+        """How many files it has."""
+        return self.record.file_count
+
+    @property
+    def description(self) -> str | None:
+        """Words about it."""
+        return self.record.description
+
+    @property
+    def metadata(self) -> JsonObject:
+        """Data about it; change it by :meth:`update`."""
+        return self.record.metadata
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """The aliases that named it when asked for."""
+        return self.record.aliases
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Its tags."""
+        return self.record.tags
+
+    @property
+    def created_at(self) -> str:
+        """When it was logged, UTC."""
+        return self.record.created_at
+
+    @property
+    def deleted(self) -> bool:
+        """Whether only its place in the graph is left."""
+        return self.record.deleted_at is not None
