@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
@@ -14,11 +13,21 @@ from lineage.content import DraftEntry, listing
 from lineage.errors import ErrorKind, InvalidInputError, LineageError, NotFoundError, StateError
 from lineage.jsondata import JsonObject, plain_object
 from lineage.manifests import manifest_digest
-from lineage.records import Entry
+from lineage.records import Entry, VersionRecord
 from lineage.references import resolve
-from lineage.store import is_project_file
-from lineage.system import storage_errors
-from lineage.values import Digest, artifact_name, entry_path, label, prose
+from lineage.system import full_disk_errors, storage_errors, walk_files
+from lineage.values import (
+    MAX_PATH,
+    Digest,
+    artifact_name,
+    entry_path,
+    file_path,
+    is_uri,
+    label,
+    prose,
+    shown,
+    text_encoding,
+)
 
 _NEW_FILE_MODES: Final = ("x", "w", "xb", "wb", "xt", "wt")
 
@@ -83,7 +92,7 @@ class Artifact:
         self._files: dict[str, DraftEntry] = {}
         self._folders: dict[str, int] = {}
         self._staging: Staging | None = None
-        self._logged: tuple[Path, str] | None = None
+        self._logged: tuple[Path, VersionRecord] | None = None
 
     def __repr__(self) -> str:
         return f"<Artifact {self.name!r} ({self.type}), {len(self._files)} files, draft>"
@@ -123,25 +132,26 @@ class Artifact:
             ...     _ = f.write("hello")
         """
         self._check_open()
-        path = self._free_path(path, replace=mode.startswith("w"))
         if mode not in _NEW_FILE_MODES:
-            raise InvalidInputError(f"mode {mode!r}: new_file takes one of {', '.join(_NEW_FILE_MODES)}")
+            raise InvalidInputError(f"mode {shown(mode)}: new_file takes one of {', '.join(_NEW_FILE_MODES)}")
+        path = self._free_path(path, replace=mode.startswith("w"))
+        encoding = None if "b" in mode else text_encoding(encoding)
         staging = self._stage()
         written = staging.new_path()
-        encoding = None if "b" in mode else encoding or "utf-8"
         try:
             with storage_errors("cannot write the new file"):
                 file = written.open(mode, encoding=encoding)
             try:
-                yield file
+                with full_disk_errors("cannot write the new file"):
+                    yield file
             finally:
                 with storage_errors("cannot write the new file"):
                     file.close()
+            self._check_open()
             staged = staging.adopt(written)
         except BaseException:
             written.unlink(missing_ok=True)
             raise
-        self._check_open()
         self._put(DraftEntry(Entry(path, staged.digest, staged.size), staged), replace=mode.startswith("w"))
 
     def add_file(
@@ -166,9 +176,8 @@ class Artifact:
             StorageError: It cannot be read or copied.
         """
         self._check_open()
-        source = _source_path(local_path)
+        source = file_path(local_path, "path of a file", kind=ErrorKind.SOURCE_INVALID)
         path = entry_path(name if name is not None else source.name)
-        _refuse_project_files(source)
         staged = self._stage().stage_file(source)
         try:
             self._put(DraftEntry(Entry(path, staged.digest, staged.size), staged), replace=overwrite)
@@ -195,13 +204,11 @@ class Artifact:
             StateError: The draft was logged.
         """
         self._check_open()
-        before = self._files.copy(), self._folders.copy()
+        folder = file_path(local_path, "path of a folder", kind=ErrorKind.SOURCE_INVALID)
         prefix = "" if name is None else entry_path(name) + "/"
+        before = self._files.copy(), self._folders.copy()
         try:
-            return [
-                self.add_file(file, prefix + inside, overwrite=overwrite)
-                for file, inside in walk_files(_source_path(local_path))
-            ]
+            return [self.add_file(file, prefix + inside, overwrite=overwrite) for file, inside in walk_files(folder)]
         except BaseException:
             self._files, self._folders = before
             raise
@@ -223,7 +230,7 @@ class Artifact:
             StateError: The draft was logged.
         """
         self._check_open()
-        by_uri = resolve(source, name, checksum=checksum) if isinstance(source, str) else [_shared(source, name)]
+        by_uri = [_shared(source, name)] if isinstance(source, Entry) else resolve(source, name, checksum=checksum)
         found = list(by_uri)
         before = self._files.copy(), self._folders.copy()
         try:
@@ -293,9 +300,8 @@ class Artifact:
 
     def _check_open(self) -> None:
         if self._logged is not None:
-            message = (
-                f"artifact {self.name!r} was logged as {self._logged[1]}; use its new_draft() for the next version"
-            )
+            reference = self._logged[1].reference
+            message = f"artifact {self.name!r} was logged as {reference}; use its new_draft() for the next version"
             raise StateError(message, kind=ErrorKind.DRAFT_LOGGED)
 
 
@@ -304,17 +310,37 @@ def draft_parts(artifact: Artifact) -> tuple[list[DraftEntry], Staging | None]:
     return list(artifact._files.values()), artifact._staging  # noqa: SLF001 (the one door for commit)
 
 
-def mark_logged(artifact: Artifact, project: Path, reference: str) -> None:
+def mark_logged(artifact: Artifact, project: Path, version: VersionRecord) -> None:
     """Freeze a draft that was logged and let its staged bytes go."""
-    artifact._logged = (project, reference)  # noqa: SLF001 (the one door for commit)
+    artifact._logged = (project, version)  # noqa: SLF001 (the one door for commit)
     if artifact._staging is not None:  # noqa: SLF001
         artifact._staging.close()  # noqa: SLF001
         artifact._staging = None  # noqa: SLF001
 
 
-def logged_as(artifact: Artifact) -> tuple[Path, str] | None:
-    """Return the project a draft was logged into, and its reference there."""
+def is_logged(artifact: Artifact) -> bool:
+    """Whether a draft was logged."""
+    return artifact._logged is not None  # noqa: SLF001 (the one door for commit)
+
+
+def logged_as(artifact: Artifact) -> tuple[Path, VersionRecord]:
+    """Return the project a draft was logged into, and what it became there."""
+    if artifact._logged is None:  # noqa: SLF001
+        raise ValueError("a draft that was not logged")
     return artifact._logged  # noqa: SLF001 (the one door for commit)
+
+
+def refuse_clashes(paths: Iterable[str]) -> None:
+    """Refuse paths one of which would be a file and a folder.
+
+    Raises:
+        InvalidInputError: There is one; it is named.
+    """
+    files = set(paths)
+    taken = next((parent for path in files for parent in _parents(path) if parent in files), None)
+    if taken is not None:
+        message = f"Invalid artifact path {taken!r}: it cannot be both a file and a folder"
+        raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
 
 
 def draft_from(name: str, type: str, description: str | None, metadata: JsonObject, entries: list[Entry]) -> Artifact:
@@ -325,79 +351,34 @@ def draft_from(name: str, type: str, description: str | None, metadata: JsonObje
     return draft
 
 
-def walk_files(root: Path) -> Iterator[tuple[Path, str]]:
-    """Yield every file below a folder with its path inside, in a fixed order.
-
-    Raises:
-        InvalidInputError: `root` is no folder, or something below it is neither file nor folder, a broken link
-            or a loop of links; it is named.
-        StorageError: A folder cannot be read.
-    """
-    if not root.is_dir():
-        message = f"no folder {str(root)!r}"
-        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-    waiting = [(root, "", frozenset({_identity(root)}))]
-    while waiting:
-        folder, prefix, above = waiting.pop()
-        with storage_errors("cannot read the folder"):
-            names = sorted(child.name for child in folder.iterdir())
-        for name in names:
-            path, inside = folder / name, prefix + name
-            mode = _mode(path)
-            if stat.S_ISDIR(mode):
-                identity = _identity(path)
-                if identity in above:
-                    message = f"{str(path)!r} is a link to a folder that holds it; remove the loop"
-                    raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-                waiting.append((path, inside + "/", above | {identity}))
-            else:
-                yield path, inside
-
-
-def _mode(path: Path) -> int:
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError as error:
-        message = f"{str(path)!r} is a broken link; remove it or restore its target"
-        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID) from error
-    except OSError as error:
-        message = f"{str(path)!r} cannot be followed: {error.strerror}"
-        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID) from error
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        message = f"{str(path)!r} is a FIFO, a socket or a device; log files and folders"
-        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-    return mode
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_dev, status.st_ino
-
-
-def _refuse_project_files(path: Path) -> None:
-    """Refuse the project's own file before it is opened: reading it could lose acknowledged commits."""
-    with suppress(OSError, ValueError):  # what cannot be looked at fails with a better message when it is opened
-        if is_project_file(path.stat()):
-            message = f"{str(path)!r} is a project file that is open here; it cannot be logged into a project"
-            raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-
-
-def _source_path(path: object) -> Path:
-    if not isinstance(path, str | os.PathLike) or "\0" in os.fsdecode(os.fspath(path)) or not os.fspath(path):
-        message = f"{path!r} is no path of a file or folder"
-        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-    return Path(os.fsdecode(os.fspath(path)))
-
-
 def _shared(entry: Entry, name: str | None) -> Entry:
     """Return an entry that shares the bytes of another version's, and says whose they are."""
-    path = entry_path(name) if name is not None else entry.path
+    path = entry_path(entry.path if name is None else name)
     if not entry.stored:
-        return Entry(path, entry.digest, entry.size, entry.uri, stored=False, extra=entry.extra)
+        return _checked_reference(Entry(path, entry.digest, entry.size, entry.uri, stored=False, extra=entry.extra))
     if entry.version is None:
         message = f"{entry.path!r} is an entry of a draft: log the draft first, or add the file itself"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-    return Entry(path, entry.digest, entry.size, f"lineage:{entry.version}/{entry.path}", stored=True)
+    origin = f"lineage:{label(entry.version, 'version of an entry')}/{entry_path(entry.path)}"
+    return Entry(path, Digest.parse(entry.digest), _checked_size(entry), origin, stored=True)
+
+
+def _checked_reference(entry: Entry) -> Entry:
+    """Return a reference if its columns can be stored: an entry can be made by hand."""
+    extra = plain_object(entry.extra, f"extra of {entry.path!r}")
+    digest = None if entry.digest is None else label(entry.digest, f"digest of {entry.path!r}", longest=MAX_PATH)
+    if not is_uri(entry.uri):
+        message = f"{entry.path!r}: {shown(entry.uri)} is no URI: an entry has stored bytes or a URI"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+    return Entry(entry.path, digest, _checked_size(entry), entry.uri, stored=False, extra=extra)
+
+
+def _checked_size(entry: Entry) -> int | None:
+    size = entry.size
+    if size is not None and (type(size) is not int or not 0 <= size < 1 << 62):
+        message = f"size {shown(size)} of {entry.path!r}: give a number of bytes, or None where it is unknown"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+    return size
 
 
 def _parents(path: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ handed out is hashed again. This module knows no database.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import os
@@ -23,8 +24,16 @@ from typing import BinaryIO, Final, Protocol
 from blake3 import blake3
 
 from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, NotFoundError
-from lineage.system import file_lock, is_locked, storage_error, storage_errors, sync_folder, unique_name
-from lineage.values import Digest
+from lineage.system import (
+    file_lock,
+    is_database,
+    is_locked,
+    storage_error,
+    storage_errors,
+    sync_folder,
+    unique_name,
+)
+from lineage.values import Digest, shown
 
 INLINE_LIMIT: Final = 16 * 1024
 """Bytes up to which a blob lies in the project file: creating a file costs 0.03-0.3 ms, a row 0.06-0.08."""
@@ -158,6 +167,16 @@ def _discard(folder: Path, descriptor: int, spool: BinaryIO, owner: int) -> None
     os.close(descriptor)
 
 
+class _Storing(threading.local):
+    """Where this thread is storing bytes: process and folder, as a forked child holds none of its parent's locks."""
+
+    def __init__(self) -> None:
+        self.places: set[tuple[int, Path]] = set()
+
+
+_storing = _Storing()
+
+
 class BlobFolder:
     """The blobs beside a project file: ``<root>/aa/<62 hex digits>``, plus staging and locks.
 
@@ -174,7 +193,6 @@ class BlobFolder:
         self.quarantine_folder = root / "quarantine"
         self.write_lock = root / "write.lock"
         self._timeout = timeout
-        self._storing = threading.local()
 
     def make(self) -> None:
         """Make the folder where it is missing."""
@@ -191,15 +209,16 @@ class BlobFolder:
         Through a gate, so that a waiting ``gc`` gets its turn and new writers wait only while it does. Inside
         such a block of the same thread nothing more is taken: behind a waiting ``gc`` it would wait for itself.
         """
-        if getattr(self._storing, "process", None) == os.getpid():
+        here = os.getpid(), self.root
+        if here in _storing.places:
             yield
             return
         self.make()
         with ExitStack() as held:
             with self._lock("gate.lock", shared=True):
                 held.enter_context(self._lock("gc.lock", shared=True))
-            self._storing.process = os.getpid()
-            held.callback(setattr, self._storing, "process", None)
+            _storing.places.add(here)
+            held.callback(_storing.places.discard, here)
             yield
 
     @contextmanager
@@ -355,23 +374,36 @@ def open_source(path: Path) -> Iterator[BinaryIO]:
     """Open a file somebody wants to log; a FIFO or a device is refused and never waited for.
 
     Raises:
-        InvalidInputError: It is not there, or is no regular file.
+        InvalidInputError: It is not there, is no regular file, or is a project file that is open here.
         StorageError: It cannot be read.
     """
     try:
+        _refuse_source(path, path.stat())  # before it is opened: see is_database
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise InvalidInputError(f"no file {str(path)!r}", kind=ErrorKind.SOURCE_INVALID) from error
-    except (OSError, ValueError) as error:
-        if isinstance(error, ValueError):
-            raise InvalidInputError(f"{path!r} is no path: {error}", kind=ErrorKind.SOURCE_INVALID) from error
-        raise storage_error(error, "cannot read") from error
-    with open(descriptor, "rb", buffering=0) as source:  # noqa: PTH123 (a descriptor, not a path)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            message = f"{str(path)!r} is not a regular file; log files, not folders, FIFOs or devices"
-            raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-        with storage_errors("cannot read"):
-            yield source
+    except ValueError as error:
+        if isinstance(error, InvalidInputError):
+            raise
+        raise InvalidInputError(f"{shown(path)} is no path: {error}", kind=ErrorKind.SOURCE_INVALID) from error
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise storage_error(error, "cannot read") from error
+        message = f"no file {shown(str(path))}: {error.strerror}"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID) from error
+    with storage_errors("cannot read"), open(descriptor, "rb", buffering=0) as source:  # noqa: PTH123 (a descriptor)
+        _refuse_source(path, os.fstat(descriptor))
+        yield source
+
+
+_NO_FILE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+
+def _refuse_source(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        message = f"{str(path)!r} is not a regular file; log files, not folders, FIFOs or devices"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+    if is_database(status):
+        message = f"{str(path)!r} is a project file that is open here; it cannot be read as a plain file"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
 
 
 def copy_hashed(

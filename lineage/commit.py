@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from lineage.aliases import Mover, move_alias
-from lineage.artifact import Artifact, draft_parts, logged_as, mark_logged
+from lineage.artifact import Artifact, draft_parts, is_logged, logged_as, mark_logged, refuse_clashes
 from lineage.content import RowsAhead, listing, put_bytes, put_listing, put_manifest
 from lineage.errors import ErrorKind, InvalidInputError, StateError
 from lineage.jsondata import JsonObject, JsonValue, plain_object
 from lineage.records import Entry, VersionRecord
 from lineage.statements import artifacts, content, edges, runs
 from lineage.store import Store, find_artifact, find_version
-from lineage.values import LATEST, Reference, alias_name, new_uid, prose, tag_name
+from lineage.values import LATEST, Reference, alias_name, callback, new_uid, prose, shown, tag_name
 
 Better = tuple[str, Literal["max", "min"]]
 _MODES: Final = ("max", "min")
@@ -40,6 +40,7 @@ class LogRequest:
         force_new_version: Make a version also of content that is one already.
         step: The run's last step, kept with the version.
         progress: Told the bytes stored.
+        then: What else belongs into the transaction, told the version's row.
     """
 
     mover: Mover
@@ -49,6 +50,7 @@ class LogRequest:
     force_new_version: bool = False
     step: int | None = None
     progress: Callable[[int], None] | None = None
+    then: Callable[[sqlite3.Connection, int], None] | None = None
 
 
 class _NotBetterError(Exception):
@@ -65,9 +67,12 @@ def checked_request(request: LogRequest) -> LogRequest:
         alias_name(alias)
     for tag in request.tags:
         tag_name(tag)
+    callback(request.progress)
     better = request.only_if_better
-    if better is not None and (len(better) != 2 or better[1] not in _MODES or not isinstance(better[0], str)):  # noqa: PLR2004 (metric and direction)
-        message = f"only_if_better={better!r}: give a metric and its direction, such as ('iou', 'max')"
+    if better is not None and not (
+        isinstance(better, tuple | list) and len(better) == 2 and isinstance(better[0], str) and better[1] in _MODES  # noqa: PLR2004 (metric and direction)
+    ):
+        message = f"only_if_better={shown(better)}: give a metric and its direction, such as ('iou', 'max')"
         raise InvalidInputError(message)
     return request
 
@@ -86,7 +91,7 @@ def log_draft(store: Store, draft: Artifact, request: LogRequest) -> VersionReco
         StorageError: The bytes cannot be stored.
     """
     checked_request(request)
-    if logged_as(draft) is not None:
+    if is_logged(draft):
         return _log_again(store, draft, request)
     metadata = plain_object(draft.metadata, f"metadata of artifact {draft.name!r}")
     if draft.description is not None:
@@ -96,7 +101,7 @@ def log_draft(store: Store, draft: Artifact, request: LogRequest) -> VersionReco
             record = _log(store, draft, metadata, request)
         except _NotBetterError:
             return None
-    mark_logged(draft, store.path, record.reference)
+    mark_logged(draft, store.path, record)
     return record
 
 
@@ -130,23 +135,31 @@ def _log(store: Store, draft: Artifact, metadata: JsonObject, request: LogReques
 
 def _log_again(store: Store, draft: Artifact, request: LogRequest) -> VersionRecord:
     """Give the version a draft became, with the aliases and tags of this call."""
-    project, reference = logged_as(draft) or (store.path, draft.name)
+    project, logged = logged_as(draft)
     if project != store.path:
-        message = f"artifact {draft.name!r} was logged as {reference} of {str(project)!r}; a draft is logged once"
+        where = f"{logged.reference} of {str(project)!r}"
+        message = f"artifact {draft.name!r} was logged as {where}; a draft is logged once"
         raise StateError(message, kind=ErrorKind.DRAFT_LOGGED)
     with store.writing() as connection:
-        version = find_version(connection, Reference.parse(reference))
-        artifact = find_artifact(connection, draft.name)
-        _note_reproduction(connection, draft.name, version, draft.metadata, request)
+        key = artifacts.version_by_uid(connection, logged.uid)
+        if key is None:
+            message = f"artifact {draft.name!r} was logged in a batch that was undone; make the draft again"
+            raise StateError(message, kind=ErrorKind.DRAFT_LOGGED)
+        (record,) = artifacts.version_records(connection, [key])  # its artifact may be renamed by now
+        version = find_version(connection, Reference(record.name, number=record.number))
+        artifact = find_artifact(connection, record.name)
+        _note_reproduction(connection, record.name, version, draft.metadata, request)
         _name(connection, artifact, version, request)
         return artifacts.version_records(connection, [version])[0]
 
 
 def _name(connection: sqlite3.Connection, artifact: int, version: int, request: LogRequest) -> None:
-    """Move the aliases of the call, and ``latest``, to a version, and put the tags on it."""
+    """Move the aliases of the call, and ``latest``, to a version, put the tags on it, and do what belongs to it."""
     for alias in dict.fromkeys((LATEST, *request.aliases)):
         move_alias(connection, artifact, alias, version, request.mover)
     artifacts.add_version_tags(connection, version, request.tags)
+    if request.then is not None:
+        request.then(connection, version)
 
 
 def _check_type(connection: sqlite3.Connection, draft: Artifact) -> None:
@@ -230,6 +243,7 @@ def _on_newest(connection: sqlite3.Connection, name: str, entries: list[Entry]) 
     live = artifacts.live_versions(connection, row[0]) if row is not None else []
     merged = {entry.path: entry for entry in content.entries_of(connection, live[-1])} if live else {}
     merged.update({entry.path: entry for entry in entries})
+    refuse_clashes(merged)
     return sorted(merged.values(), key=lambda entry: entry.path)
 
 

@@ -22,7 +22,7 @@ from lineage.records import Entry
 from lineage.statements import checks, content
 from lineage.store import Store
 from lineage.upkeep import bounded
-from lineage.values import alias_name, artifact_name, entry_path, run_id
+from lineage.values import LATEST, alias_name, artifact_name, entry_path, run_id
 
 _UID: Final = re.compile(r"[0-9a-hjkmnp-tv-z]{26}", re.ASCII)
 _PARTS_AT_ONCE: Final = 200
@@ -107,7 +107,7 @@ def _aliases(connection: Connection) -> Iterator[Problem]:
 
 def _latest(connection: Connection) -> Iterator[Problem]:
     for _, name in checks.artifacts_without_latest(connection):
-        yield Problem(ProblemKind.LATEST_MISSING, name, f"{name} has versions, but no alias 'latest'")
+        yield Problem(ProblemKind.LATEST_MISSING, f"{name}:{LATEST}", f"{name} has versions, but no alias 'latest'")
 
 
 def _alias_history(connection: Connection) -> Iterator[Problem]:

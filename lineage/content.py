@@ -175,7 +175,13 @@ def open_blob(database: Database, blobs: BlobFolder, digest: Digest, size: int) 
             if blake3(data).hexdigest() != digest:
                 raise damaged(digest)
             return io.BytesIO(data)
-    return io.BufferedReader(VerifyingReader(blobs.open(digest), digest), 1 << 16)
+    return io.BufferedReader(VerifyingReader(blobs.open(digest), digest, size), 1 << 16)
+
+
+def read_small(database: Database, digests: Sequence[str]) -> dict[str, bytes]:
+    """Return the bytes of those blobs that lie inside the file, unverified, in one read."""
+    with database.read() as connection:
+        return rows.small_blobs(connection, digests, INLINE_LIMIT) if digests else {}
 
 
 def damaged(digest: str) -> CorruptionError:
@@ -191,9 +197,10 @@ class VerifyingReader(io.RawIOBase):
     64 KB of a large blob. ``Version.verify`` and ``Project.verify`` hash everything.
     """
 
-    def __init__(self, source: BinaryIO, digest: Digest) -> None:
+    def __init__(self, source: BinaryIO, digest: Digest, size: int) -> None:
         self._source = source
         self._digest = digest
+        self._size = size
         self._hasher = blake3()
         self._hashed = 0
 
@@ -206,7 +213,7 @@ class VerifyingReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """Read some bytes; the call that meets the end checks the digest."""
+        """Read some bytes; the call that reads the last of them, or meets the end before, checks the digest."""
         wanted = memoryview(buffer).cast("B")
         start = self._source.tell()
         with storage_errors("cannot read bytes"):
@@ -215,7 +222,8 @@ class VerifyingReader(io.RawIOBase):
         if start == self._hashed:
             self._hasher.update(data)
             self._hashed += len(data)
-            if not data and len(wanted) and self._hasher.hexdigest() != self._digest:
+            at_end = self._hashed >= self._size or not data
+            if at_end and len(wanted) and self._hasher.hexdigest() != self._digest:
                 raise damaged(self._digest)
         return len(data)
 

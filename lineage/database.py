@@ -199,6 +199,11 @@ def check_format(connection: sqlite3.Connection, path: Path, newest: int) -> Non
     if version > newest:
         message = f"{str(path)!r} has format {version}, this lineage reads up to {newest}; upgrade lineage-db"
         raise FormatError(message, kind=ErrorKind.NEWER_FORMAT)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+    except UnicodeDecodeError as error:  # sqlite3 cannot read SQLite's message where a damaged name stands in it
+        message = f"project {str(path)!r} is damaged (its table of tables is); restore it from a copy"
+        raise CorruptionError(message) from error
 
 
 @contextmanager
@@ -234,11 +239,26 @@ def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
+def callers_code() -> Iterator[None]:
+    """Let errors of sqlite3 that the code of others raises in the block pass as they are: not our file is meant.
+
+    What goes wrong in ours is translated before it comes here, by the call that met it.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        error.__dict__["of_others"] = True
+        raise
+
+
+@contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turn an error of sqlite3 in the block into a LineageError."""
     try:
         yield
     except sqlite3.Error as error:
+        if error.__dict__.get("of_others"):
+            raise
         raise _translation(error, path) from error
 
 

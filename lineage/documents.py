@@ -12,51 +12,45 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NoReturn, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 
-from lineage.errors import ErrorKind, InvalidInputError, LineageError
+from lineage.deletion import PruneReport
+from lineage.errors import LineageError
 from lineage.exports import to_json
 from lineage.jsondata import JsonObject, plain_object
 from lineage.migrations import SCHEMA_DIR
-from lineage.problems import ProblemKind
+from lineage.problems import Problem
+from lineage.records import AliasEvent, Location, Node, SearchHit, SizeRecord, Stale
+from lineage.upkeep import GcReport
 from lineage.values import RunStatus
+from lineage.verification import RepairAction
 
 if TYPE_CHECKING:
-    from lineage.comparison import Comparison
     from lineage.graph import Graph
     from lineage.handles import Run, Version
-    from lineage.upkeep import GcReport
-    from lineage.verification import RepairReport, VerifyReport
-
-_BARE_WORD: Final = re.compile(r"\w+")
 
 
 class _Part(BaseModel):
     """What documents are made of; read from the attributes of a record."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(from_attributes=True, frozen=True, populate_by_name=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(from_attributes=True, frozen=True)
 
     @classmethod
     def from_record(cls, record: object) -> Self:
         """Return the document of a record, or a report, with attributes of the same names."""
         return cls.model_validate(record)
 
+
+class Document(_Part):
+    """A document that leaves the library; the schema of each is published under the name of its class."""
+
     @classmethod
     def schema_name(cls) -> str:
         """Return the name of the published schema: ``run-page`` of ``RunPageDocument``."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.__name__.removesuffix("Document")).lower()
-
-
-class Document(_Part):
-    """A document that leaves the library; each has a published schema, named after its class."""
-
-
-class RootDocument(RootModel[T], _Part):  # type: ignore[misc]  # both fix the configuration, to the same
-    """A document that is one record as it stands."""
 
 
 class ProjectDocument(Document):
@@ -131,7 +125,7 @@ class EntryDocument(Document):
     extra: dict[str, JsonValue]
 
 
-class NodeDocument(RootDocument[Node]):
+class NodeDocument(Document, RootModel[Node]):
     """A run or version met on a walk."""
 
 
@@ -222,74 +216,45 @@ class AliasDocument(Document):
     reference: str
 
 
-class AliasEventDocument(RootDocument[AliasEvent]):
+class AliasEventDocument(Document, RootModel[AliasEvent]):
     """One move of an alias."""
 
 
-class EntryChangeDocument(_Part):
-    """One path with other content."""
+class ChangeDocument(_Part):
+    """A value before and after; null where it was or is not there."""
 
-    old: EntryDocument
-    new: EntryDocument
-
-
-class UpstreamChangeDocument(_Part):
-    """Versions upstream of only one of the two."""
-
-    old: list[str]
-    new: list[str]
+    old: JsonValue
+    new: JsonValue
 
 
 class ComparisonDocument(Document):
-    """The difference between two versions, from the old to the new."""
+    """The difference between two versions; every pair is the old, then the new."""
 
     old: str
     new: str
     same_content: bool
     added: list[EntryDocument]
     removed: list[EntryDocument]
-    changed: list[EntryChangeDocument]
+    changed: list[tuple[EntryDocument, EntryDocument]]
     unchanged: int
-    metadata: dict[str, Change]
-    config: dict[str, Change]
-    upstream: dict[str, UpstreamChangeDocument]
-
-    @classmethod
-    def from_comparison(cls, comparison: Comparison) -> Self:
-        """Return the document of what ``project.diff`` found."""
-        return cls(
-            old=comparison.old,
-            new=comparison.new,
-            same_content=comparison.same_content,
-            added=[EntryDocument.from_record(entry) for entry in comparison.added],
-            removed=[EntryDocument.from_record(entry) for entry in comparison.removed],
-            changed=[
-                EntryChangeDocument(old=EntryDocument.from_record(old), new=EntryDocument.from_record(new))
-                for old, new in comparison.changed
-            ],
-            unchanged=comparison.unchanged,
-            metadata=dict(comparison.metadata),
-            config=dict(comparison.config),
-            upstream={
-                name: UpstreamChangeDocument(old=list(old), new=list(new))
-                for name, (old, new) in comparison.upstream.items()
-            },
-        )
+    metadata: dict[str, ChangeDocument]
+    config: dict[str, ChangeDocument]
+    upstream: dict[str, tuple[list[str], list[str]]]
 
 
-class LocationDocument(RootDocument[Location]):
+class LocationDocument(Document, RootModel[Location]):
     """A path of a version that holds given bytes."""
 
 
-class SearchHitDocument(RootDocument[SearchHit]):
+class SearchHitDocument(Document, RootModel[SearchHit]):
     """A run, artifact or version whose words match."""
 
 
-class StaleDocument(RootDocument[Stale]):
+class StaleDocument(Document, RootModel[Stale]):
     """A newest version that was made from something old."""
 
 
-class RowDocument(RootDocument[dict[str, JsonValue]]):
+class RowDocument(Document, RootModel[dict[str, JsonValue]]):
     """One row that a SELECT answered, by column; bytes as hexadecimal digits."""
 
     @classmethod
@@ -298,27 +263,16 @@ class RowDocument(RootDocument[dict[str, JsonValue]]):
         return cls.from_record({name: v.hex() if isinstance(v, bytes) else v for name, v in row.items()})
 
 
-class SizeDocument(RootDocument[SizeRecord]):
+class SizeDocument(Document, RootModel[SizeRecord]):
     """Bytes of one artifact."""
 
 
-class PruneDocument(RootDocument[PruneReport]):
+class PruneDocument(Document, RootModel[PruneReport]):
     """What a prune deleted, or would delete."""
 
 
-class GcDocument(Document):
+class GcDocument(Document, RootModel[GcReport]):
     """What ``gc`` took, or would take."""
-
-    dry_run: bool
-    total_bytes: int
-    blobs: int
-    bytes: int
-    parts: int
-    environments: int
-    strays: int
-    stray_bytes: int
-    temporary: int
-    temporary_bytes: int
 
 
 class VerifyDocument(Document):
@@ -419,44 +373,10 @@ class ErrorDocument(Document):
     error: ErrorBody
 
     @classmethod
-    def from_error(cls, error: LineageError) -> Self:
-        """Return the document of an error of the library."""
-        return cls.from_parts(str(error.kind), type(error).__name__, str(error))
-
-    @classmethod
-    def from_parts(cls, kind: str, class_name: str, message: str) -> Self:
-        """Return the document of any other error."""
-        return cls(error=ErrorBody(kind=kind, class_=class_name, message=message))
-
-
-DOCUMENTS: Final[tuple[type[_Part], ...]] = (
-    AliasDocument,
-    AliasEventDocument,
-    ArtifactDocument,
-    ComparisonDocument,
-    DeletedDocument,
-    DownloadDocument,
-    EntryDocument,
-    ErrorDocument,
-    GcDocument,
-    GraphDocument,
-    LocationDocument,
-    LogDocument,
-    NodeDocument,
-    ProjectDocument,
-    PruneDocument,
-    RepairDocument,
-    RowDocument,
-    RunDocument,
-    RunPageDocument,
-    SearchHitDocument,
-    SizeDocument,
-    StaleDocument,
-    VerifyDocument,
-    VersionDocument,
-    VersionPageDocument,
-)
-"""Every document that leaves the library; a test compares their schemas with the published ones."""
+    def from_error(cls, error: Exception, message: str) -> Self:
+        """Return the document of an error; one that is not of the library has the kind ``usage``."""
+        kind = str(error.kind) if isinstance(error, LineageError) else "usage"
+        return cls.model_validate({"error": {"kind": kind, "class": type(error).__name__, "message": message}})
 
 
 def roles_of(run: Run) -> dict[str, str | None]:
@@ -473,7 +393,7 @@ def _fields(model: type[_Part], record: object) -> dict[str, Any]:
     return dict(model.from_record(record))
 
 
-def plain(document: _Part) -> JsonValue:
+def plain(document: Document) -> JsonValue:
     """Return a document as plain JSON data; what a graph does not say of a node or edge is left out."""
     unset = isinstance(document, GraphDocument)
     value: JsonValue = json.loads(document.model_dump_json(by_alias=True, exclude_unset=unset))
@@ -484,89 +404,52 @@ def parse_where(text: str) -> JsonObject:
     """Return a filter given as JSON text on a command line.
 
     Raises:
-        InvalidInputError: It is not the JSON of an object; the message names line and column.
+        InvalidInputError: It is not the JSON text of an object; the message names line and column.
 
     Example:
         >>> parse_where('{"config.lr": {"$gt": 0.01}}')
         {'config.lr': {'$gt': 0.01}}
     """
-    return _parse(text, "where", ErrorKind.FILTER_INVALID)
+    return plain_object(text, "--where")
 
 
-def parse_metadata(text: str, what: str = "metadata") -> JsonObject:
+def parse_metadata(text: str, what: str = "--metadata") -> JsonObject:
     """Return metadata, config or the like given as JSON text on a command line.
 
     Args:
-        text: The JSON of an object.
+        text: The JSON text of an object.
         what: Its name; the error begins with it.
 
     Raises:
-        InvalidInputError: It is not the JSON of an object, or holds what cannot be stored; the message names the
-            place.
+        InvalidInputError: It is not, or holds what cannot be stored; the message names the place.
 
     Example:
         >>> parse_metadata('{"epochs": 5}')
         {'epochs': 5}
     """
-    return plain_object(_parse(text, what, ErrorKind.JSON_INVALID), what)
+    return plain_object(text, what)
 
 
-def _parse(text: str, what: str, kind: ErrorKind) -> JsonObject:
-    try:
-        found = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_twins)
-    except json.JSONDecodeError as error:
-        message = f"{what}: {error.msg} at line {error.lineno}, column {error.colno}; give a JSON object{_hint(text)}"
-        raise InvalidInputError(message, kind=kind) from error
-    except (ValueError, RecursionError) as error:  # an endless number, too deep a nesting, one of the two below
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise InvalidInputError(f"{what}: {reason}", kind=kind) from error
-    if not isinstance(found, dict):
-        message = f"{what}: {text[:40]!r} is JSON, but not an object such as '{{\"name\": 1}}'"
-        raise InvalidInputError(message, kind=kind)
-    return found
+def published() -> dict[str, str]:
+    """Return the text of every published schema by file name; ``schema/json`` holds them."""
+    return {f"{name}.schema.json": json.dumps(_schema(kind), indent=2) + "\n" for name, kind in _documents().items()}
 
 
-def _hint(text: str) -> str:
-    """Return a word about shells, which eat the quotes of ``{"a": 1}`` unless it is quoted as a whole."""
-    return "" if '"' in text or not _BARE_WORD.search(text) else ", in single quotes for the shell"
+def _documents() -> dict[str, type[Document]]:
+    """Return every document that leaves the library, by the name of its schema."""
+    found: dict[str, type[Document]] = {}
+    kinds: list[type[Document]] = [Document]
+    while kinds:
+        kinds = [below for kind in kinds for below in kind.__subclasses__()]
+        found |= {kind.schema_name(): kind for kind in kinds}
+    return dict(sorted(found.items()))
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _no_twins(pairs: list[tuple[str, JsonValue]]) -> JsonObject:
-    """Refuse a key that stands twice in one object, of which the first would be lost in silence."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twin = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twin!r} stands twice in one object")
-    return found  # type: ignore[return-value]  # pydantic's name for JSON data and ours mean the same
-
-
-def schema_of(document: type[_Part]) -> JsonObject:
-    """Return the JSON Schema of a document, as it is published."""
-    schema = document.model_json_schema(mode="serialization", by_alias=True)
+def _schema(kind: type[Document]) -> JsonObject:
+    schema = kind.model_json_schema(mode="serialization", by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def publish(folder: Path, echo: Callable[[str], None] = lambda _: None) -> None:
-    """Write the schema of every document into a folder and remove those of documents that are no more.
-
-    Args:
-        folder: Where; made if it is not there.
-        echo: Told each file's name.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    wanted = {f"{document.schema_name()}.schema.json": document for document in DOCUMENTS}
-    for name, document in wanted.items():
-        (folder / name).write_text(json.dumps(schema_of(document), indent=2) + "\n", "utf-8")
-        echo(name)
-    for stray in folder.glob("*.schema.json"):
-        if stray.name not in wanted:
-            stray.unlink()
-
-
 if __name__ == "__main__":
-    publish(SCHEMA_DIR / "json", print)
+    for file, text in published().items():
+        (SCHEMA_DIR / "json" / file).write_text(text, "utf-8")

@@ -21,7 +21,7 @@ are only ever added to.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class ErrorKind(StrEnum):
@@ -71,6 +71,10 @@ class ErrorKind(StrEnum):
     NEWER_FORMAT = "newer-format"
 
 
+_LONGEST: Final = 4_000
+"""Characters of a message: what a caller gave may be a megabyte, and a message repeats it."""
+
+
 class LineageError(Exception):
     """Base of every error that lineage raises.
 
@@ -89,7 +93,7 @@ class LineageError(Exception):
     kind: ErrorKind
 
     def __init__(self, message: str, *, kind: ErrorKind | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message if len(message) <= _LONGEST else f"{message[:_LONGEST]}…")
         self.kind = kind or self.default_kind
 
     def __str__(self) -> str:

@@ -11,14 +11,15 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Self, TypeAlias, cast
+from typing import IO, Any, BinaryIO, Self, TypeAlias
 
 from lineage import comparison, deletion
 from lineage.aliases import Mover, move_alias, remove_alias
 from lineage.artifact import Artifact, draft_from
+from lineage.blobs import copy_hashed
 from lineage.capture import host
 from lineage.content import open_blob
-from lineage.download import download, reader_of, verify_folder
+from lineage.download import check_bytes, download, reader_of, verify_folder
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, StorageError
 from lineage.facts import RunFacts, VersionFacts
 from lineage.graph import Key
@@ -27,7 +28,21 @@ from lineage.records import Entry, MetricRow, RunRecord, VersionRecord
 from lineage.relations import Handle
 from lineage.statements import artifacts, content, edges, runs
 from lineage.store import Store
-from lineage.values import LATEST, Digest, alias_name, entry_path, label, prose, tag_name, timestamp
+from lineage.values import (
+    LATEST,
+    Digest,
+    alias_name,
+    callback,
+    entry_path,
+    file_path,
+    label,
+    listed,
+    prose,
+    shown,
+    tag_name,
+    text_encoding,
+    timestamp,
+)
 
 Progress: TypeAlias = Callable[[int], None]
 
@@ -61,7 +76,7 @@ class Run(RunFacts, Handle):
     def refresh(self) -> Self:
         """Read the record again and return this handle."""
         with self._store.database.read() as connection:
-            (self.record,) = runs.run_records(connection, [self.record.key])
+            self.record = self._current(connection)
         return self
 
     def history(self, names: Iterable[str] | None = None) -> list[MetricRow]:
@@ -70,8 +85,9 @@ class Run(RunFacts, Handle):
         Args:
             names: Only these metrics.
         """
+        wanted = None if names is None else [prose(name, "name of a metric") for name in listed(names, "names")]
         with self._store.database.read() as connection:
-            return runs.metric_rows(connection, self.record.key, None if names is None else list(names))
+            return runs.metric_rows(connection, self.record.key, wanted)
 
     def used_artifacts(self, type: str | None = None) -> list[Version]:
         """Return the versions it consumed, of one artifact type or of all."""
@@ -96,17 +112,30 @@ class Run(RunFacts, Handle):
 
         Raises:
             InvalidInputError: One of them breaks a rule; nothing is changed.
+            NotFoundError: The run was deleted.
             ReadOnlyError: The project is read-only.
         """
-        name = label(self.name if name is None else name, "run name")
-        notes = self.notes if notes is None else prose(notes, "notes") or None
-        checked = None if tags is None else [tag_name(tag) for tag in tags]
+        new_name = None if name is None else label(name, "run name")
+        new_notes = None if notes is None else prose(notes, "notes")
+        checked = None if tags is None else [tag_name(tag) for tag in listed(tags, "tags")]
         with self._store.writing() as connection:
-            runs.update_run_words(connection, self.record.key, name, notes)
+            now = self._current(connection)
+            if now.deleted_at is not None:
+                raise NotFoundError(f"run {self.id!r} was deleted", kind=ErrorKind.RUN_NOT_FOUND)
+            words = now.notes if new_notes is None else new_notes or None
+            runs.update_run_words(connection, now.key, new_name or now.name, words)
             if checked is not None:
                 runs.clear_run_tags(connection, self.record.key)
                 runs.add_run_tags(connection, self.record.key, checked)
         return self.refresh()
+
+    def _current(self, connection: sqlite3.Connection) -> RunRecord:
+        """Return the record as it is now; of a run that an undone batch took, the row may be another's."""
+        found = runs.run_records(connection, [self.record.key])
+        if not found or found[0].id != self.id:
+            message = f"run {self.id!r} was started in a batch that was undone"
+            raise NotFoundError(message, kind=ErrorKind.RUN_NOT_FOUND)
+        return found[0]
 
     def delete(self, *, delete_versions: bool = False, delete_aliases: bool = False) -> None:
         """Delete the run; its node and edges stay, marked deleted. The versions it made stay unless told.
@@ -145,8 +174,16 @@ class Version(VersionFacts, Handle):
     def refresh(self) -> Self:
         """Read the record again and return this handle."""
         with self._store.database.read() as connection:
-            (self.record,) = artifacts.version_records(connection, [self.record.id])
+            self.record = self._current(connection)
         return self
+
+    def _current(self, connection: sqlite3.Connection) -> VersionRecord:
+        """Return the record as it is now; of a version that an undone batch took, the row may be another's."""
+        found = artifacts.version_records(connection, [self.record.id])
+        if not found or found[0].uid != self.uid:
+            message = f"{self.reference} was logged in a batch that was undone"
+            raise NotFoundError(message, kind=ErrorKind.VERSION_NOT_FOUND)
+        return found[0]
 
     def files(self) -> list[Entry]:
         """Return its entries, sorted by path.
@@ -174,8 +211,7 @@ class Version(VersionFacts, Handle):
         return found
 
     def _check_live(self, connection: sqlite3.Connection) -> None:
-        (record,) = artifacts.version_records(connection, [self.record.id])
-        if record.deleted_at is not None:
+        if self._current(connection).deleted_at is not None:
             message = f"{self.reference} was deleted; its lineage is still there, its content is not"
             raise NotFoundError(message, kind=ErrorKind.VERSION_DELETED)
 
@@ -197,10 +233,11 @@ class Version(VersionFacts, Handle):
             InvalidInputError: The mode is another.
         """
         if mode not in ("r", "rt", "rb"):
-            raise InvalidInputError(f"mode {mode!r}: a version is only read; use 'r' or 'rb'")
+            raise InvalidInputError(f"mode {shown(mode)}: a version is only read; use 'r' or 'rb'")
+        encoding = text_encoding(encoding)
         entry = self.entry(path)
         binary = self._open_binary(entry)
-        return binary if mode == "rb" else io.TextIOWrapper(binary, encoding=encoding or "utf-8")
+        return binary if mode == "rb" else io.TextIOWrapper(binary, encoding=encoding)
 
     def _open_binary(self, entry: Entry) -> BinaryIO:
         if entry.stored:
@@ -211,7 +248,11 @@ class Version(VersionFacts, Handle):
                     f"{entry.path!r} is a reference to {entry.uri!r}, which lineage cannot read; fetch it yourself"
                 )
                 raise StorageError(message, kind=ErrorKind.CONTENT_MISSING)
-            return io.BytesIO(cast("BinaryIO", source).read())
+            fetched = io.BytesIO()
+            digest, _ = copy_hashed(source, fetched)
+        check_bytes(digest, entry)
+        fetched.seek(0)
+        return fetched
 
     def download(
         self,
@@ -246,9 +287,10 @@ class Version(VersionFacts, Handle):
             >>> (path / "a.txt").read_text()
             'hello'
         """
-        target = Path(root) if root is not None else Path("artifacts") / self.reference
-        wanted = [entry for entry in self.files() if entry.path.startswith(path_prefix or "")]
-        download(self._store, wanted, target, progress=progress)
+        target = _folder(root, self.reference)
+        prefix = "" if path_prefix is None else prose(path_prefix, "path_prefix")
+        wanted = [entry for entry in self.files() if entry.path.startswith(prefix)]
+        download(self._store, wanted, target, progress=callback(progress))
         return target
 
     def checkout(self, root: str | os.PathLike[str] | None = None, *, progress: Progress | None = None) -> Path:
@@ -256,8 +298,8 @@ class Version(VersionFacts, Handle):
 
         Every other file below it is removed. `root` is ``./artifacts/<name>`` if not said. Raises as download.
         """
-        target = Path(root) if root is not None else Path("artifacts") / self.name
-        download(self._store, self.files(), target, exact=True, progress=progress)
+        target = _folder(root, self.name)
+        download(self._store, self.files(), target, exact=True, progress=callback(progress))
         return target
 
     def verify(self, root: str | os.PathLike[str] | None = None) -> None:
@@ -267,7 +309,7 @@ class Version(VersionFacts, Handle):
             CorruptionError: A file is missing, differs or is extra.
             InvalidInputError: There is no such folder.
         """
-        verify_folder(self.files(), Path(root) if root is not None else Path("artifacts") / self.reference)
+        verify_folder(self.files(), _folder(root, self.reference))
 
     def new_draft(self) -> Artifact:
         """Return a draft that begins with this version's files, type, description and metadata; nothing is copied.
@@ -304,6 +346,8 @@ class Version(VersionFacts, Handle):
         Raises:
             InvalidInputError: The other belongs to another project.
         """
+        if not isinstance(other, Version):
+            raise InvalidInputError(f"{shown(other)} is no version; project.diff takes references")
         if self._store.path != other._store.path:
             message = f"{self.reference} and {other.reference} belong to different projects"
             raise InvalidInputError(message)
@@ -326,7 +370,7 @@ class Version(VersionFacts, Handle):
         """
         new_description = None if description is None else prose(description, f"description of {self.reference}")
         new_metadata = None if metadata is None else plain_object(metadata, f"metadata of {self.reference}")
-        new_tags = None if tags is None else [tag_name(tag) for tag in tags]
+        new_tags = None if tags is None else [tag_name(tag) for tag in listed(tags, "tags")]
         with self._store.writing() as connection:
             self._check_live(connection)
             if new_description is not None:
@@ -381,7 +425,7 @@ class Version(VersionFacts, Handle):
         return self.refresh()
 
     def _artifact(self, connection: sqlite3.Connection) -> int:
-        row = artifacts.artifact_row(connection, artifacts.version_records(connection, [self.record.id])[0].name)
+        row = artifacts.artifact_row(connection, self._current(connection).name)
         if row is None:
             raise NotFoundError(f"no artifact {self.name!r}", kind=ErrorKind.ARTIFACT_NOT_FOUND)
         return row[0]
@@ -397,6 +441,8 @@ class Version(VersionFacts, Handle):
             ConflictError: An alias names it.
             NotFoundError: It was deleted before.
         """
+        with self._store.database.read() as connection:
+            self._current(connection)
         deletion.delete_version(self._store, self.record.id, delete_aliases=delete_aliases, override=override)
 
 
@@ -410,6 +456,11 @@ def load_versions(store: Store, keys: Sequence[int]) -> list[Version]:
     """Return handles of versions, in the order of the keys."""
     with store.database.read() as connection:
         return [Version(store, record) for record in artifacts.version_records(connection, keys)]
+
+
+def _folder(root: str | os.PathLike[str] | None, name: str) -> Path:
+    """Return the folder a caller named, or the usual one."""
+    return Path("artifacts") / name if root is None else file_path(root, "path of a folder")
 
 
 def _of_type(versions: list[Version], type: str | None) -> list[Version]:

@@ -34,6 +34,7 @@ _BYTES_AT_ONCE: Final = 64 << 20
 _OURS: Final = frozenset({"tmp", "quarantine", "write.lock", "gate.lock", "gc.lock"})
 _SHARD: Final = re.compile(r"[0-9a-f]{2}", re.ASCII)
 _NAME: Final = re.compile(r"[0-9a-f]{62}", re.ASCII)
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _WARNINGS: Final = frozenset({ProblemKind.BYTES_WRITABLE, ProblemKind.STRAY_FILE, ProblemKind.FOREIGN_FILE})
 
 
@@ -90,12 +91,9 @@ def blob_problems(
 ) -> Iterator[Problem]:
     """Yield what is wrong with a blob, given what is wrong with its bytes inside the project file."""
     faults = [inside] if inside else []
-    if not _SHARD.match(blob.digest) or not _NAME.fullmatch(blob.digest[2:]):
-        faults.append(Fault(ProblemKind.BYTES_MISSING, f"the row of a blob has {blob.digest!r} for a digest"))
-    else:
-        beside = look_beside(store, blob, content=content, progress=progress)
-        if beside is not None and not (blob.inside and beside.kind is ProblemKind.BYTES_MISSING):
-            faults.append(beside)
+    beside = look_beside(store, blob, content=content, progress=progress)
+    if beside is not None and not (blob.inside and beside.kind is ProblemKind.BYTES_MISSING):
+        faults.append(beside)
     if blob.inside and not inside and progress is not None:
         progress(blob.size)
     if not faults:
@@ -139,6 +137,8 @@ def look_inside(connection: Connection, blob: BlobRow, *, content: bool) -> Faul
 
 def look_beside(store: Store, blob: BlobRow, *, content: bool, progress: Progress | None = None) -> Fault | None:
     """Return what is wrong with a blob's file beside the project, where missing is one of the things."""
+    if not _DIGEST.fullmatch(blob.digest):  # it would be a path of anywhere
+        return Fault(ProblemKind.BYTES_MISSING, f"the row of a blob has {blob.digest!r} for a digest")
     path = store.blobs.path_of(blob.digest)
     try:
         status = path.lstat()

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 from lineage.errors import ErrorKind, InvalidInputError
 from lineage.graph import Key, refuse_cycle
 from lineage.handles import Version
 from lineage.statements import artifacts, edges
 from lineage.store import Store, find_version
-from lineage.values import Reference, timestamp
+from lineage.values import Reference, listed, timestamp
+
+
+def listed_versions(
+    versions: Iterable[str | Reference | Version] | str | Reference | Version, what: str
+) -> tuple[str | Reference | Version, ...]:
+    """Return versions given in any form as a tuple; one version stands for a list of one.
+
+    Raises:
+        InvalidInputError: It is no list of anything.
+    """
+    if isinstance(versions, str | Reference | Version):
+        return (versions,)
+    return listed(versions, what)
 
 
 def resolve_version(
@@ -25,7 +39,7 @@ def resolve_version(
         if version._store.path != store.path:  # noqa: SLF001 (handles are ours)
             message = f"{version.reference} belongs to project {str(version._store.path)!r}"  # noqa: SLF001
             raise InvalidInputError(message)
-        (record,) = artifacts.version_records(connection, [version.key.row])
+        record = version._current(connection)  # noqa: SLF001 (handles are ours; its artifact may be renamed by now)
         version = Reference(record.name, number=record.number)
     reference = version if isinstance(version, Reference) else Reference.parse(version)
     return find_version(connection, reference, deleted=deleted)

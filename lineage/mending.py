@@ -54,8 +54,9 @@ def plan(store: Store, problems: Iterable[Problem]) -> list[Step]:
     with store.database.read() as connection:
         for planner in (_alias_steps, _latest_steps, _history_steps, _number_steps, _crash_steps):
             steps += planner(store, connection)
-    counted = (problem.subject for problem in problems if problem.kind is ProblemKind.MANIFEST_COUNTS)
-    return steps + [step for digest in counted for step in _count_steps(store, digest)]
+    changed = {problem.subject for problem in problems if problem.kind is ProblemKind.MANIFEST_DIGEST}
+    counted = {problem.subject for problem in problems if problem.kind is ProblemKind.MANIFEST_COUNTS} - changed
+    return steps + [step for digest in sorted(counted) for step in _count_steps(store, digest)]
 
 
 def troubled(problems: Iterable[Problem]) -> list[str]:
@@ -163,7 +164,8 @@ def _latest_steps(store: Store, connection: Connection) -> Iterator[Step]:
     for artifact, name in checks.artifacts_without_latest(connection):
         newest = artifacts.live_versions(connection, artifact)[-1]
         what = "let 'latest' name the highest version"
-        yield Step(what, name, (ProblemKind.LATEST_MISSING,), _moving(store, artifact, newest))
+        mends = (ProblemKind.LATEST_MISSING, ProblemKind.ALIAS_HISTORY)
+        yield Step(what, f"{name}:{LATEST}", mends, _moving(store, artifact, newest))
 
 
 def _moving(store: Store, artifact: int, version: int) -> Callable[[], None]:
@@ -230,9 +232,9 @@ def _counting_on(store: Store, artifact: int, number: int) -> Callable[[], None]
 
 
 def _crash_steps(store: Store, connection: Connection) -> Iterator[Step]:
-    for record in runs.run_records(connection, runs.crashed_runs(connection)):
+    for run, identifier in checks.run_ids(connection, runs.crashed_runs(connection)):
         what = "write down that the run crashed: its process is gone"
-        yield Step(what, record.id, (), _crashing(store, record.key))
+        yield Step(what, identifier, (), _crashing(store, run))
 
 
 def _crashing(store: Store, run: int) -> Callable[[], None]:

@@ -12,10 +12,11 @@ from typing import TypeAlias
 from lineage import deletion, upkeep, verification
 from lineage.artifact import Artifact, staging_home
 from lineage.commit import Better, LogRequest, checked_request, log_draft
+from lineage.database import callers_code
 from lineage.deletion import PruneReport, PruneRules
 from lineage.errors import InvalidInputError
 from lineage.handles import Run, Version, mover
-from lineage.linking import consume, produce, resolve_version
+from lineage.linking import consume, listed_versions, produce, resolve_version
 from lineage.questions import AnyVersion, Questions
 from lineage.records import ArtifactRecord, SizeRecord
 from lineage.run import ActiveRun, start_run
@@ -23,7 +24,7 @@ from lineage.sources import as_draft
 from lineage.statements import artifacts
 from lineage.store import find_artifact, find_project, find_run, open_store
 from lineage.upkeep import GcReport
-from lineage.values import artifact_name, prose
+from lineage.values import artifact_name, callback, file_path, listed, prose, shown
 from lineage.verification import RepairReport, VerifyReport
 
 Progress: TypeAlias = Callable[[int], None]
@@ -57,14 +58,8 @@ def open(
         0
     """
     if not isinstance(timeout, int | float) or isinstance(timeout, bool) or not 0 <= timeout < 1e6:  # noqa: PLR2004 (eleven days)
-        raise InvalidInputError(f"timeout {timeout!r}: give seconds, 0 or more")
-    try:
-        file = find_project(Path.cwd()) if path is None else Path(path)
-        known = "\0" not in os.fspath(file)
-    except TypeError as error:
-        raise InvalidInputError(f"{path!r} is no path of a project file") from error
-    if not known:
-        raise InvalidInputError(f"{path!r} is no path of a project file")
+        raise InvalidInputError(f"timeout {shown(timeout)}: give seconds, 0 or more")
+    file = find_project() if path is None else file_path(path, "path of a project file")
     store = open_store(file, create=create, read_only=read_only, timeout=timeout)
     if not store.database.read_only:
         staging_home.folder = store.blobs
@@ -165,11 +160,13 @@ class Project(Questions):
             CycleError: An edge would close a cycle; the error names it.
             NotFoundError: There is no such run or version.
         """
+        name = run.id if isinstance(run, Run | ActiveRun) else prose(run, "run")
+        inputs, outputs = listed_versions(consumed, "consumed"), listed_versions(produced, "produced")
         with self._store.writing() as connection:
-            key = find_run(connection, run if isinstance(run, str) else run.id)
-            for version in consumed:
+            key = find_run(connection, name)
+            for version in inputs:
                 consume(connection, key, resolve_version(connection, self._store, version), None)
-            for version in produced:
+            for version in outputs:
                 produce(connection, key, resolve_version(connection, self._store, version))
 
     def log_artifact(  # noqa: PLR0913 (as ActiveRun.log_artifact)
@@ -190,8 +187,8 @@ class Project(Questions):
         request = checked_request(
             LogRequest(
                 mover(),
-                aliases=(aliases,) if isinstance(aliases, str) else tuple(aliases),
-                tags=(tags,) if isinstance(tags, str) else tuple(tags),
+                aliases=listed(aliases, "aliases"),
+                tags=listed(tags, "tags"),
                 only_if_better=only_if_better,
                 force_new_version=force_new_version,
                 progress=progress,
@@ -207,7 +204,7 @@ class Project(Questions):
 
         Other writers wait until it ends. Inside it, a call that fails leaves nothing of itself.
         """
-        with self._store.storing(), self._store.database.write():
+        with self._store.storing(), self._store.database.write(), callers_code():
             yield
 
     @contextmanager
@@ -216,7 +213,7 @@ class Project(Questions):
 
         Writers wait to commit until it ends, so keep it short; writing inside it is refused.
         """
-        with self._store.database.read():
+        with self._store.database.read(), callers_code():
             yield
 
     def update_artifact(self, name: str, *, description: str) -> ArtifactRecord:
@@ -225,7 +222,7 @@ class Project(Questions):
         Raises:
             NotFoundError: There is none of this name.
         """
-        words = prose(description, f"description of artifact {name!r}") or None
+        words = prose(description, f"description of artifact {shown(name)}") or None
         with self._store.writing() as connection:
             key = find_artifact(connection, artifact_name(name))
             artifacts.update_artifact_description(connection, key, words)
@@ -300,7 +297,7 @@ class Project(Questions):
             compact: Also give the free pages of the project file back to the disk.
             progress: Told the bytes freed.
         """
-        return upkeep.gc(self._store, dry_run=dry_run, compact=compact, progress=progress)
+        return upkeep.gc(self._store, dry_run=dry_run, compact=compact, progress=callback(progress))
 
     def size(self, artifact: str | None = None) -> list[SizeRecord]:
         """Return the bytes of each artifact, or of one: its own and those it shares with others."""
@@ -313,7 +310,7 @@ class Project(Questions):
             content: Hash all bytes; False only looks whether they are there.
             progress: Told the bytes checked.
         """
-        return verification.verify(self._store, content=content, progress=progress)
+        return verification.verify(self._store, content=content, progress=callback(progress))
 
     def repair(self, *, dry_run: bool = True, progress: Progress | None = None) -> RepairReport:
         """Mend what can be mended without loss; by default only say what that would be.
@@ -322,4 +319,4 @@ class Project(Questions):
             dry_run: Only plan.
             progress: Told the bytes checked.
         """
-        return verification.repair(self._store, dry_run=dry_run, progress=progress)
+        return verification.repair(self._store, dry_run=dry_run, progress=callback(progress))

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from lineage import comparison, graph
@@ -21,9 +20,19 @@ from lineage.records import AliasEvent, ArtifactRecord, Location, Node, SearchHi
 from lineage.relations import Direction, Handle, Keep, extract_graph, related
 from lineage.run import ActiveRun
 from lineage.staleness import find_stale
-from lineage.statements import artifacts, content, lists
+from lineage.statements import artifacts, content, lists, runs
 from lineage.store import Store, find_artifact, find_run, find_version
-from lineage.values import Digest, Reference, alias_name, artifact_name, moment
+from lineage.values import (
+    Digest,
+    Reference,
+    alias_name,
+    artifact_name,
+    file_path,
+    is_encodable,
+    listed,
+    moment,
+    shown,
+)
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -34,6 +43,8 @@ AnyVersion: TypeAlias = str | Reference | Version
 AnyNode: TypeAlias = str | Reference | Version | Run | ActiveRun
 Order: TypeAlias = str | Sequence[str] | None
 _REFUSED_SQL = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE}
+_MOST = 2**63 - 1
+"""The largest number SQLite takes."""
 _READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 
 
@@ -224,14 +235,16 @@ class Questions:
     def _bare_node(self, text: str) -> Run | Version:
         with self._store.database.read() as connection:
             row = artifacts.artifact_row(connection, text)
+            is_artifact = row is not None and row[2] is None
+            is_run = runs.is_run(connection, text)
+        if is_artifact and not is_run:
+            return self.version(text)
         try:
             run = self.run(text)
-        except NotFoundError:
-            if row is None:
-                message = f"no run and no artifact {text!r}; 'lineage ls' shows what there is"
-                raise NotFoundError(message) from None
-            return self.version(text)
-        if row is not None and text in (run.name, run.id):
+        except NotFoundError as error:
+            message = f"no run and no artifact {shown(text)}; 'lineage ls' shows what there is"
+            raise NotFoundError(message) from error
+        if is_artifact:
             message = f"{text!r} is a run and an artifact: write '{text}:latest', or the run's id {run.id}"
             raise InvalidInputError(message, kind=ErrorKind.REFERENCE_AMBIGUOUS)
         return run
@@ -336,8 +349,9 @@ class Questions:
         words = _text(text, "search").split()
         if not words:
             raise InvalidInputError("search: give at least one word")
+        most = min(_checked_limit(limit), _MOST)
         with self._store.database.read() as connection:
-            return lists.search(connection, words, _checked_limit(limit))
+            return lists.search(connection, words, most)
 
     def whereis(self, file: str | os.PathLike[str]) -> list[Location]:
         """Return the versions and paths that hold the bytes of a local file, or of a digest.
@@ -345,11 +359,11 @@ class Questions:
         Raises:
             InvalidInputError: It is neither a file nor a digest.
         """
-        text = os.fspath(file)
-        if len(text) == 64 and not Path(text).exists():  # noqa: PLR2004 (a digest's length)
-            digest = Digest.parse(text)
+        path = file_path(file, "digest, and no path of a file", kind=ErrorKind.SOURCE_INVALID)
+        if len(str(file)) == 64 and not path.exists():  # noqa: PLR2004 (a digest's length)
+            digest = Digest.parse(file)
         else:
-            with open_source(Path(text)) as source:
+            with open_source(path) as source:
                 digest, _ = copy_hashed(source, None)
         with self._store.database.read() as connection:
             return content.locations(connection, digest)
@@ -369,6 +383,11 @@ class Questions:
         with self._store.database.read() as connection, _only_reading(connection):
             cursor = connection.execute(_text(query, "SQL"), parameters)
             names = [column[0] for column in cursor.description or ()]
+            if not names:
+                raise InvalidInputError("SQL: there is no SELECT in it", kind=ErrorKind.SQL_INVALID)
+            if twice := [name for name in names if names.count(name) > 1]:
+                message = f"SQL: two columns are called {twice[0]!r}; give one another name with AS"
+                raise InvalidInputError(message, kind=ErrorKind.SQL_INVALID)
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
     @contextmanager
@@ -376,7 +395,7 @@ class Questions:
         """Give a sqlite-utils Database over the project, which only reads, for the block."""
         import sqlite_utils  # noqa: PLC0415 (140-250 ms, and 1.5 s where pandas is installed)
 
-        with self._store.database.read() as connection, _query_only(connection):
+        with self._store.database.read() as connection, _query_only(connection), _errors_of_sql():
             yield sqlite_utils.Database(connection, execute_plugins=False)
 
 
@@ -389,13 +408,13 @@ def _listing(find: Any, load: Any, limit: int | None) -> Listing[Any]:  # noqa: 
 
 def _checked_limit(limit: int) -> int:
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
-        raise InvalidInputError(f"limit {limit!r}: give a whole number, 0 or more")
+        raise InvalidInputError(f"limit {shown(limit)}: give a whole number, 0 or more")
     return limit
 
 
 def _text(value: object, what: str) -> str:
-    if not isinstance(value, str) or "\0" in value:
-        raise InvalidInputError(f"{what} {value!r}: give text")
+    if not isinstance(value, str) or "\0" in value or not is_encodable(value):
+        raise InvalidInputError(f"{what} {shown(value)}: give text")
     return value
 
 
@@ -404,7 +423,7 @@ def _with(
 ) -> Mapping[str, object]:
     """Return the filter and the conditions given by keyword as one filter."""
     conditions: list[object] = [{key: value} for key, value in equal.items() if value is not None]
-    conditions += [{"tags": tag} for tag in ([tags] if isinstance(tags, str) else tags or ())]
+    conditions += [{"tags": tag} for tag in (() if tags is None else listed(tags, "tags"))]
     if where is not None:
         conditions.append(where)
     return {"$and": conditions} if conditions else {}
@@ -424,8 +443,18 @@ def _query_only(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def _only_reading(connection: sqlite3.Connection) -> Iterator[None]:
-    """Let only SELECT through, and turn what SQLite says about a user's SQL into an error about that SQL."""
+    """Let only SELECT through."""
     connection.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY)
+    try:
+        with _errors_of_sql():
+            yield
+    finally:
+        connection.set_authorizer(None)
+
+
+@contextmanager
+def _errors_of_sql() -> Iterator[None]:
+    """Turn what SQLite says about a user's SQL into an error about that SQL."""
     try:
         yield
     except (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.Warning, OverflowError, UnicodeError) as error:
@@ -434,5 +463,3 @@ def _only_reading(connection: sqlite3.Connection) -> Iterator[None]:
         if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF not in _REFUSED_SQL:
             raise
         raise InvalidInputError(f"SQL: {error}; only one SELECT is let through", kind=ErrorKind.SQL_INVALID) from error
-    finally:
-        connection.set_authorizer(None)

@@ -7,22 +7,26 @@ scheme is kept by its URI alone. Nothing stored is ever fetched except by a down
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
-from urllib.parse import unquote_to_bytes, urlsplit
+from typing import TYPE_CHECKING, Final
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from blake3 import blake3
 
-from lineage.blobs import copy_hashed, open_source
+from lineage.blobs import Reader, copy_hashed, open_source
 from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, StorageError
 from lineage.records import Entry
-from lineage.values import entry_path, is_uri
+from lineage.system import walk_files
+from lineage.values import entry_path, is_uri, shown
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
+_LENGTH: Final = re.compile("[0-9]{1,18}", re.ASCII)
 _HTTP_TIMEOUT: Final = 60
 """Seconds without an answer after which a server counts as gone."""
 
@@ -40,16 +44,18 @@ def resolve(uri: str, name: str | None, *, checksum: bool) -> Iterator[Entry]:
         StorageError: It cannot be read.
     """
     if not is_uri(uri):
-        message = f"{uri!r} is no URI: give one with a scheme, such as 's3://bucket/data' or 'file:///data/train'"
+        message = f"{shown(uri)} is no URI: give one with a scheme, such as 's3://bucket/data' or 'file:///data/train'"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-    scheme = urlsplit(uri).scheme.lower()
+    if name is not None:
+        name = entry_path(name)
+    scheme = _parts(uri).scheme.lower()
     if scheme == "file":
         yield from _files(uri, name, checksum=checksum)
     elif scheme in ("http", "https") and checksum:
         yield _http(uri, name)
     else:
         if name is None and scheme not in ("http", "https", "s3", "gs"):
-            message = f"{uri!r}: a reference of the scheme {scheme!r} needs a name (name=...)"
+            message = f"{shown(uri)}: a reference of the scheme {scheme!r} needs a name (name=...)"
             raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
         yield _by_uri(uri, name or _last_part(uri))
 
@@ -61,7 +67,14 @@ def _by_uri(uri: str, path: str, size: int | None = None) -> Entry:
 
 
 def _last_part(uri: str) -> str:
-    return os.fsdecode(unquote_to_bytes(urlsplit(uri).path)).rstrip("/").rpartition("/")[2] or "index"
+    return os.fsdecode(unquote_to_bytes(_parts(uri).path)).rstrip("/").rpartition("/")[2] or "index"
+
+
+def _parts(uri: str) -> SplitResult:
+    try:
+        return urlsplit(uri)
+    except ValueError as error:
+        raise InvalidInputError(f"{shown(uri)} is no URI: {error}", kind=ErrorKind.SOURCE_INVALID) from error
 
 
 def local_path(uri: str) -> Path:
@@ -70,21 +83,20 @@ def local_path(uri: str) -> Path:
     Raises:
         InvalidInputError: It names another host, or its path is not absolute.
     """
-    parts = urlsplit(uri)
+    parts = _parts(uri)
     path = Path(os.fsdecode(unquote_to_bytes(parts.path)))
     if parts.netloc not in ("", "localhost") or not path.is_absolute() or "\0" in str(path):
-        message = f"{uri!r}: a file reference names an absolute path of this machine, as in 'file:///data/train'"
+        message = f"{shown(uri)}: a file reference names an absolute path of this machine, as in 'file:///data/train'"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
     return path
 
 
 def _files(uri: str, name: str | None, *, checksum: bool) -> Iterator[Entry]:
     path = local_path(uri)
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112 (pathlib's raises where a name is too long)
         yield _file(path, entry_path(name or path.name), checksum=checksum)
         return
-    for file in sorted(found for found in path.rglob("*") if not found.is_dir()):
-        inside = file.relative_to(path).as_posix()
+    for file, inside in sorted(walk_files(path)):
         yield _file(file, entry_path(f"{name}/{inside}" if name else inside), checksum=checksum)
 
 
@@ -99,16 +111,43 @@ def _file(path: Path, inside: str, *, checksum: bool) -> Entry:
 
 @contextmanager
 def _fetched(uri: str) -> Iterator[HTTPResponse]:
-    import http.client  # noqa: PLC0415 (with urllib.request 40 ms; http references are rare)
-    from urllib.request import Request, urlopen  # noqa: PLC0415 (as above)
+    from urllib.request import Request, urlopen  # noqa: PLC0415 (with http.client 40 ms; http references are rare)
 
-    request = Request(uri, headers={"User-Agent": "lineage"})  # noqa: S310 (resolve and fetch let only http(s) here)
+    with _remote_errors(uri):
+        request = Request(uri, headers={"User-Agent": "lineage"})  # noqa: S310 (resolve and fetch let only http(s) here)
+        response = urlopen(request, timeout=_HTTP_TIMEOUT)  # noqa: S310 (as above)
+    with response:
+        yield response
+
+
+@contextmanager
+def _remote_errors(uri: str) -> Iterator[None]:
+    """Turn what goes wrong between us and a server into a StorageError."""
+    from http.client import HTTPException  # noqa: PLC0415 (as above)
+    from urllib.error import HTTPError  # noqa: PLC0415 (as above)
+
     try:
-        with urlopen(request, timeout=_HTTP_TIMEOUT) as response:  # noqa: S310 (as above)
-            yield response
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        message = f"cannot fetch {uri!r}: {error}"
-        raise StorageError(message, kind=ErrorKind.REMOTE) from error
+        yield
+    except (OSError, HTTPException, ValueError) as error:
+        if isinstance(error, HTTPError):
+            error.close()
+        raise StorageError(f"cannot fetch {uri!r}: {error}", kind=ErrorKind.REMOTE) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Remote:
+    """An answer whose end is noticed when it comes too early."""
+
+    response: HTTPResponse
+    uri: str
+
+    def read(self, size: int, /) -> bytes:
+        with _remote_errors(self.uri):
+            data = self.response.read(size)
+        if not data and self.response.length:
+            message = f"cannot fetch {self.uri!r}: the answer ended {self.response.length} bytes too early"
+            raise StorageError(message, kind=ErrorKind.REMOTE)
+        return data
 
 
 def _http(uri: str, name: str | None) -> Entry:
@@ -116,15 +155,16 @@ def _http(uri: str, name: str | None) -> Entry:
     with _fetched(uri) as response:
         etag = response.headers.get("ETag")
         length = response.headers.get("Content-Length")
-    size = int(length) if length is not None and length.isascii() and length.isdigit() else None
+    size = int(length) if length is not None and _LENGTH.fullmatch(length) else None
     path = entry_path(name or _last_part(uri))
-    if etag is None:
+    digest = "" if etag is None else etag.removeprefix("W/").strip('"')
+    if not digest:
         return _by_uri(uri, path, size)
-    return Entry(path, etag.removeprefix("W/").strip('"'), size, uri, stored=False, extra={"etag": etag})
+    return Entry(path, digest, size, uri, stored=False, extra={"etag": etag})
 
 
 @contextmanager
-def fetch(entry: Entry) -> Iterator[IO[bytes] | None]:
+def fetch(entry: Entry) -> Iterator[Reader | None]:
     """Give the bytes a reference points to; None where only the URI is known and the caller must fetch.
 
     Raises:
@@ -135,7 +175,7 @@ def fetch(entry: Entry) -> Iterator[IO[bytes] | None]:
     scheme = urlsplit(uri).scheme.lower()
     if scheme == "file":
         path = local_path(uri)
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113 (pathlib's raises where a name is too long)
             message = f"{entry.path!r} points to {uri!r}, where no file is any more"
             raise StorageError(message, kind=ErrorKind.CONTENT_MISSING)
         with open_source(path) as source:
@@ -144,7 +184,7 @@ def fetch(entry: Entry) -> Iterator[IO[bytes] | None]:
         with _fetched(uri) as response:
             if entry.extra.get("etag") not in (None, response.headers.get("ETag")):
                 raise changed(entry)
-            yield response
+            yield _Remote(response, uri)
     else:
         yield None
 

@@ -11,6 +11,7 @@ from lineage.errors import InvalidInputError
 from lineage.graph import Key
 from lineage.records import Node
 from lineage.store import Store
+from lineage.values import listed, shown
 
 if TYPE_CHECKING:
     from lineage.graph import Graph
@@ -113,8 +114,8 @@ class Keep:
     def of(cls, kind: str | None, types: Iterable[str] | None, job_types: Iterable[str] | None) -> Self:
         """Check and keep the conditions; one text stands for a list of one."""
         if kind not in (None, "run", "version"):
-            raise InvalidInputError(f"kind {kind!r}: ask for 'run' or 'version'")
-        return cls(kind, _texts(types), _texts(job_types))
+            raise InvalidInputError(f"kind {shown(kind)}: ask for 'run' or 'version'")
+        return cls(kind, _texts(types, "types"), _texts(job_types, "job_types"))
 
     def keeps(self, node: Node) -> bool:
         """Whether a node passes."""
@@ -124,15 +125,19 @@ class Keep:
         return wanted is None or node.type in wanted
 
 
-def _texts(values: Iterable[str] | None) -> frozenset[str] | None:
+def _texts(values: Iterable[str] | None, what: str) -> frozenset[str] | None:
     if values is None:
         return None
-    return frozenset([values] if isinstance(values, str) else values)
+    found = listed(values, what)
+    for value in found:
+        if not isinstance(value, str):
+            raise InvalidInputError(f"{what} {shown(value)}: give text")
+    return frozenset(found)
 
 
 def _checked_depth(depth: int | None) -> int | None:
     if depth is not None and (not isinstance(depth, int) or isinstance(depth, bool) or depth < 0):
-        raise InvalidInputError(f"depth {depth!r}: give the number of edges, 0 or more, or None for all")
+        raise InvalidInputError(f"depth {shown(depth)}: give the number of edges, 0 or more, or None for all")
     return depth
 
 
@@ -154,7 +159,8 @@ def extract_graph(
 ) -> Graph:
     """Return the graph around some nodes; around none, the whole."""
     if direction not in ("up", "down", "both") or collapse not in (None, "type", "name"):
-        message = f"direction {direction!r}, collapse {collapse!r}: use 'up', 'down' or 'both'; None, 'type' or 'name'"
+        given = f"direction {shown(direction)}, collapse {shown(collapse)}"
+        message = f"{given}: use 'up', 'down' or 'both'; None, 'type' or 'name'"
         raise InvalidInputError(message)
     _checked_depth(depth)
     with store.database.read() as connection:

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, cast
 
 from lineage import capture
 from lineage.artifact import Artifact
@@ -22,12 +22,23 @@ from lineage.document import Document
 from lineage.errors import ConflictError, ErrorKind, InvalidInputError, LineageError, NotFoundError, StateError
 from lineage.handles import Run, Version, load_runs, mover
 from lineage.jsondata import JsonObject, JsonValue, flatten_metrics, json_text, plain_object
-from lineage.linking import check_type, consume, resolve_version
-from lineage.records import MetricRow, RunRecord
+from lineage.linking import check_type, consume, listed_versions, resolve_version
+from lineage.records import MetricRow, RunRecord, VersionRecord
 from lineage.sources import as_draft
 from lineage.statements import artifacts, runs
 from lineage.store import Store
-from lineage.values import Reference, RunStatus, label, new_uid, prose, run_id, tag_name, timestamp
+from lineage.values import (
+    Reference,
+    RunStatus,
+    label,
+    listed,
+    new_uid,
+    prose,
+    run_id,
+    shown,
+    tag_name,
+    timestamp,
+)
 from lineage.words import run_name
 
 _FLUSH_SECONDS: Final = 1.0
@@ -115,7 +126,7 @@ class ActiveRun:
             self.finish()
         else:
             status = RunStatus.KILLED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED
-            self._finish(status, 1, f"{type(error).__name__}: {error}"[:10_000])
+            self._finish(status, 1, _error_text(error))
 
     def log(self, data: Mapping[str, object], step: int | None = None) -> None:
         """Log metrics at a step; several calls may share one.
@@ -143,7 +154,7 @@ class ActiveRun:
         """
         values = flatten_metrics(data, f"metrics of run {self.name!r}")
         if step is not None and (not isinstance(step, int) or isinstance(step, bool) or not 0 <= step < 1 << 62):
-            raise InvalidInputError(f"step {step!r}: give a whole number, 0 or more")
+            raise InvalidInputError(f"step {shown(step)}: give a whole number, 0 or more")
         with self._lock:
             self._check_running()
             at, step = timestamp(), self._next_step if step is None else step
@@ -161,6 +172,7 @@ class ActiveRun:
             summary = plain_object(self.summary, "summary")
             if self._rows or json_text(config) != self._saved_config or summary != self._saved_summary:
                 with self._store.writing() as connection:
+                    self._check_there(connection)
                     self._write(connection, config, summary)
                 self._note_saved(config, summary)
 
@@ -214,16 +226,19 @@ class ActiveRun:
         """
         self._check_running()
         role = None if use_as is None else label(use_as, "use_as")
-        if isinstance(artifact, Artifact):
-            draft, artifact = artifact, Reference(artifact.name)
-            if (record := log_draft(self._store, draft, LogRequest(mover()))) is not None:
-                artifact = Version(self._store, record)
-        with self._store.writing() as connection:
-            version = resolve_version(connection, self._store, artifact)
+
+        def use(connection: sqlite3.Connection, version: int) -> None:
+            self._check_there(connection)
             check_type(connection, version, type)
             consume(connection, self._key, version, role)
-            (record,) = artifacts.version_records(connection, [version])
-        return Version(self._store, record)
+
+        if isinstance(artifact, Artifact):
+            record = cast("VersionRecord", log_draft(self._store, artifact, LogRequest(mover(), then=use)))
+            return Version(self._store, record)  # None comes of only_if_better alone
+        with self._store.writing() as connection:
+            version = resolve_version(connection, self._store, artifact)
+            use(connection, version)
+            return Version(self._store, artifacts.version_records(connection, [version])[0])
 
     def log_artifact(  # noqa: PLR0913 (each is a word users of W&B know, all but the first by keyword)
         self,
@@ -276,12 +291,13 @@ class ActiveRun:
         request = checked_request(
             LogRequest(
                 mover(self._key),
-                aliases=_listed(aliases),
-                tags=_listed(tags),
+                aliases=listed(aliases, "aliases"),
+                tags=listed(tags, "tags"),
                 only_if_better=only_if_better,
                 force_new_version=force_new_version,
                 step=self._next_step - 1 if self._next_step else None,
                 progress=progress,
+                then=lambda connection, _: self._check_there(connection),
             )
         )
         draft = as_draft(artifact, name, type, description, metadata, default=f"run-{self.id}-")
@@ -310,7 +326,9 @@ class ActiveRun:
         if status is None:
             status = RunStatus.FINISHED if not exit_code else RunStatus.FAILED
         if status not in (RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED):
-            raise InvalidInputError(f"status {status!r}: a run ends as 'finished', 'failed' or 'killed'")
+            raise InvalidInputError(f"status {shown(status)}: a run ends as 'finished', 'failed' or 'killed'")
+        if exit_code is not None and (not isinstance(exit_code, int) or abs(exit_code) >= 1 << 31):
+            raise InvalidInputError(f"exit_code {shown(exit_code)}: give a whole number of 32 bits")
         code = exit_code if exit_code is not None else int(status != RunStatus.FINISHED)
         self._finish(RunStatus(status), code, None)
 
@@ -320,6 +338,7 @@ class ActiveRun:
                 return
             config, summary = plain_object(self.config, "config"), plain_object(self.summary, "summary")
             with self._store.writing() as connection:
+                self._check_there(connection)
                 self._write(connection, config, summary)
                 runs.end_run(connection, self._key, status=status, exit_code=exit_code, error=error, at=timestamp())
             self._note_saved(config, summary)
@@ -334,17 +353,26 @@ class ActiveRun:
             message = f"run {self.name!r} has finished; start another, or resume it: start_run(id=..., resume='must')"
             raise StateError(message, kind=ErrorKind.RUN_FINISHED)
 
+    def _check_there(self, connection: sqlite3.Connection) -> None:
+        """Refuse a run whose row went with an undone batch: by now the row may be another run's."""
+        if runs.run_key(connection, self.id) != self._key:
+            raise StateError(f"run {self.name!r} was started in a batch that was undone; start it again")
+
 
 _active: weakref.WeakSet[ActiveRun] = weakref.WeakSet()
 
 
+def _error_text(error: BaseException) -> str:
+    """Return an exception's name and words as they can be stored, whatever the code of others made of them."""
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 (its __str__ may raise anything; the run is to be finished all the same)
+        text = type(error).__name__
+    return text[:10_000].encode("utf-8", "backslashreplace").decode()
+
+
 def _finite(value: JsonValue) -> JsonValue:
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _listed(values: Iterable[str]) -> tuple[str, ...]:
-    """Return names as a tuple; one text is one name and not its letters."""
-    return (values,) if isinstance(values, str) else tuple(values)
 
 
 def start_run(  # noqa: PLR0913 (each is a word users of W&B know, all but two by keyword)
@@ -362,9 +390,10 @@ def start_run(  # noqa: PLR0913 (each is a word users of W&B know, all but two b
 ) -> ActiveRun:
     """Make or resume a run; with its inputs it is one transaction. ``Project.start_run`` documents it."""
     if resume not in _RESUMES:
-        raise InvalidInputError(f"resume={resume!r}: use one of {', '.join(_RESUMES)}")
+        raise InvalidInputError(f"resume={shown(resume)}: use one of {', '.join(_RESUMES)}")
     row = _run_row(job_type, name, id, config=config, group=group, notes=notes)
-    checked_tags = [tag_name(tag) for tag in _listed(tags)]
+    checked_tags = [tag_name(tag) for tag in listed(tags, "tags")]
+    inputs = listed_versions(use, "use")
     environment = capture.environment()
     with store.writing() as connection:
         runs.mark_crashed(connection, runs.crashed_runs(connection))
@@ -380,7 +409,7 @@ def start_run(  # noqa: PLR0913 (each is a word users of W&B know, all but two b
             if config is not None:
                 _merge_config(connection, key, str(row["config"]))
         runs.add_run_tags(connection, key, checked_tags)
-        for version in [use] if isinstance(use, str | Reference | Version) else use:
+        for version in inputs:
             consume(connection, key, resolve_version(connection, store, version), None)
         (record,) = runs.run_records(connection, [key])
         next_step = runs.run_next_step(connection, key)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from lineage.artifact import Artifact
 from lineage.errors import ErrorKind, InvalidInputError
-from lineage.values import MAX_NAME, is_uri
+from lineage.values import MAX_NAME, file_path, is_uri
 
 
 def as_draft(  # noqa: PLR0913 (what log_artifact takes)
@@ -35,13 +34,9 @@ def as_draft(  # noqa: PLR0913 (what log_artifact takes)
         )
         draft.add_reference(source)
         return draft
-    try:
-        path = Path(source)
-    except TypeError as error:
-        message = f"{source!r} is neither an Artifact nor a file, a folder or a URI"
-        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID) from error
+    path = file_path(source, "Artifact and no path of a file or folder", kind=ErrorKind.SOURCE_INVALID)
     draft = Artifact(name or _safe_name(default + path.absolute().name), type or "unspecified", description, metadata)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 (pathlib's raises where a name is too long)
         draft.add_dir(path)
     else:
         draft.add_file(path)

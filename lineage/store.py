@@ -16,11 +16,10 @@ from lineage.database import Database, check_format, connect, create_database, t
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, ReadOnlyError
 from lineage.migrations import FORMAT_VERSION, SCHEMA_DIR, build_project, migrate
 from lineage.statements import artifacts, runs
+from lineage.system import note_database, storage_errors
 from lineage.values import LATEST, Reference
 
 SUFFIX: Final = ".lineage"
-_opened: dict[tuple[int, int], Path] = {}
-"""Device and inode of every project file this process has opened: none of them may be read as a plain file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +67,15 @@ def open_store(path: Path, *, create: bool, read_only: bool, timeout: float) -> 
     if path.suffix != SUFFIX or path.name == SUFFIX:
         message = f"{str(path)!r}: a project file's name ends in {SUFFIX!r}, such as 'iv3{SUFFIX}'"
         raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
-    path = path.absolute()
-    if not path.exists():
-        _create(path, create=create and not read_only)
-    status = path.stat()
+    with storage_errors("cannot open the project"):
+        path = path.absolute()
+        if not path.exists():
+            _create(path, create=create and not read_only)
+        status = path.stat()
+        path = path.resolve()
     if not stat.S_ISREG(status.st_mode):
         message = f"{str(path)!r} is not a regular file"
         raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
-    path = path.resolve()
-    _opened[status.st_dev, status.st_ino] = path
     read_only = (
         read_only or not status.st_mode & 0o222 or not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK)
     )
@@ -93,6 +92,9 @@ def _create(path: Path, *, create: bool) -> None:
     if not create or not path.parent.is_dir():
         what = "no project file" if path.parent.is_dir() else "no folder for the project file"
         raise NotFoundError(f"{what} {str(path)!r}", kind=ErrorKind.PROJECT_NOT_FOUND)
+    if path.is_symlink():
+        message = f"{str(path)!r} is a link that leads nowhere; remove it or restore its target"
+        raise NotFoundError(message, kind=ErrorKind.PROJECT_NOT_FOUND)
     create_database(path, build_project)
 
 
@@ -105,6 +107,7 @@ def _check(store: Store) -> None:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
         finally:
             connection.close()
+    note_database(store.path)
     if version < FORMAT_VERSION:
         upgrade(store, SCHEMA_DIR / "migrations")
 
@@ -132,13 +135,8 @@ def _copy_database(path: Path, copy: Path) -> None:
         source.close()
 
 
-def is_project_file(status: os.stat_result) -> bool:
-    """Whether this is a project file that this process has opened: reading it could lose commits."""
-    return (status.st_dev, status.st_ino) in _opened
-
-
-def find_project(start: Path) -> Path:
-    """Return the project that ``LINEAGE_PROJECT`` names, or the one project file upwards from `start`.
+def find_project() -> Path:
+    """Return the project that ``LINEAGE_PROJECT`` names, or the one project file in the working folder or above it.
 
     Raises:
         NotFoundError: There is none.
@@ -147,8 +145,10 @@ def find_project(start: Path) -> Path:
     named = os.environ.get("LINEAGE_PROJECT")
     if named:
         return Path(named)
+    with storage_errors("cannot look for a project"):
+        start = Path.cwd()
     for folder in (start, *start.parents):
-        found = sorted(folder.glob(f"*{SUFFIX}"))
+        found = sorted(path for path in folder.glob(f"?*{SUFFIX}") if os.path.isfile(path))  # noqa: PTH113 (pathlib's raises where nothing may be looked at)
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
             message = f"{str(folder)!r} holds several projects ({names}): say which"

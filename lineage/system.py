@@ -1,16 +1,17 @@
-"""Errors of the operating system and locks of the kernel: the two things files and databases share."""
+"""What the operating system gives: its errors, the locks of its kernel, its folders; files and databases share it."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lineage.errors import BusyError, LineageError, ReadOnlyError, StorageError
+from lineage.errors import BusyError, ErrorKind, InvalidInputError, LineageError, ReadOnlyError, StorageError
 
 _HINTS = {
     errno.ENOSPC: "make room (lineage gc frees what nothing names), then call again",
@@ -19,6 +20,28 @@ _HINTS = {
     errno.EMFILE: "too many files are open in this process",
     errno.ENOLCK: "this file system gives no locks; keep the project on a local disk",
 }
+
+
+_databases: dict[tuple[int, int], Path] = {}
+"""Device and inode of every project file this process has opened, and where it lay."""
+
+
+def note_database(path: Path) -> None:
+    """Remember a project file, so that nobody here reads it as a plain file."""
+    status = path.stat()
+    _databases[status.st_dev, status.st_ino] = path
+
+
+def is_database(status: os.stat_result) -> bool:
+    """Whether this is a project file that this process has opened: reading it ourselves could lose commits.
+
+    Closing any descriptor of it drops the POSIX locks by which SQLite holds it (promises.md, part 0).
+    """
+    path = _databases.get((status.st_dev, status.st_ino))
+    try:
+        return path is not None and os.path.samestat(path.stat(), status)
+    except OSError:  # the project is gone, and its inode may be another file's by now
+        return False
 
 
 def unique_name() -> str:
@@ -37,11 +60,22 @@ def storage_errors(action: str) -> Iterator[None]:
 
 def storage_error(error: OSError, action: str) -> LineageError:
     """Return the LineageError for an OSError: ReadOnlyError where nothing can be written, else StorageError."""
-    place = f" {os.fspath(error.filename)!r}" if error.filename is not None else ""
+    place = f" {error.filename!r}" if error.filename is not None else ""
     reason = error.strerror or str(error)
     hint = _HINTS.get(error.errno or 0)
     message = f"{action}:{place} {reason}" + (f"; {hint}" if hint else "")
     return ReadOnlyError(message) if error.errno == errno.EROFS else StorageError(message)
+
+
+@contextmanager
+def full_disk_errors(action: str) -> Iterator[None]:
+    """Do the same around the code of others, for what only our file can have met there: no room, or a broken disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO) or error.filename is not None:
+            raise
+        raise storage_error(error, action) from error
 
 
 @contextmanager
@@ -67,12 +101,15 @@ def file_lock(path: Path, *, timeout: float, shared: bool = False) -> Iterator[N
     _lock(descriptor, path, timeout, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     try:
         if not shared:
-            _sign(descriptor, owner)
+            _sign(descriptor, f"process {owner} on {os.uname().nodename}")
         yield
     finally:
-        if os.getpid() == owner:  # a child forked inside the block must not give up its parent's lock
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
+        if os.getpid() == owner:
+            if not shared:
+                _sign(descriptor, "")
+            _let_go(descriptor)
+        else:  # a child forked inside the block must not give up its parent's lock
+            os.close(descriptor)
 
 
 def is_locked(path: Path) -> bool:
@@ -88,13 +125,13 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _sign(descriptor: int, owner: int) -> None:
-    """Write who holds the lock, for the message of those who wait in vain.
+def _sign(descriptor: int, holder: str) -> None:
+    """Write who holds the lock, for the message of those who wait in vain; nobody once it is free.
 
     The lock holds without it, and on a full disk ``gc`` must get it.
     """
     with suppress(OSError):
-        os.pwrite(descriptor, f"process {owner} on {os.uname().nodename}".ljust(120).encode()[:120], 0)
+        os.pwrite(descriptor, holder.ljust(120).encode()[:120], 0)
 
 
 def _lock(descriptor: int, path: Path, timeout: float, mode: int) -> None:
@@ -125,11 +162,16 @@ def _wait_for_lock(descriptor: int, path: Path, timeout: float, mode: int) -> No
         with turn:
             got.set()
             if state["given_up"]:
-                os.close(descriptor)
+                _let_go(descriptor)
 
     threading.Thread(target=wait, name="lineage-lock", daemon=True).start()
     try:
         got.wait(timeout)
+    except BaseException:  # Ctrl-C while the lock was handed over
+        with turn:
+            if got.is_set() and not failure:
+                _let_go(descriptor)
+        raise
     finally:
         with turn:
             if not got.is_set():
@@ -140,6 +182,12 @@ def _wait_for_lock(descriptor: int, path: Path, timeout: float, mode: int) -> No
     if failure:
         os.close(descriptor)
         raise storage_error(failure[0], f"cannot lock {str(path)!r}") from failure[0]
+
+
+def _let_go(descriptor: int) -> None:
+    """Give up a lock for good: closing alone would leave it with a child that was forked meanwhile."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def _holder(path: Path) -> str:
@@ -156,3 +204,52 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def walk_files(root: Path) -> Iterator[tuple[Path, str]]:
+    """Yield every file below a folder with its path inside, in a fixed order.
+
+    Raises:
+        InvalidInputError: `root` is no folder, or something below it is neither file nor folder, a broken link
+            or a loop of links; it is named.
+        StorageError: A folder cannot be read.
+    """
+    if not os.path.isdir(root):  # noqa: PTH112 (pathlib's raises where a name is too long)
+        message = f"no folder {str(root)!r}"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+    waiting = [(root, "", frozenset({_identity(root)}))]
+    while waiting:
+        folder, prefix, above = waiting.pop()
+        with storage_errors("cannot read the folder"):
+            names = sorted(child.name for child in folder.iterdir())
+        for name in names:
+            path, inside = folder / name, prefix + name
+            mode = _mode(path)
+            if stat.S_ISDIR(mode):
+                identity = _identity(path)
+                if identity in above:
+                    message = f"{str(path)!r} is a link to a folder that holds it; remove the loop"
+                    raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+                waiting.append((path, inside + "/", above | {identity}))
+            else:
+                yield path, inside
+
+
+def _mode(path: Path) -> int:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        message = f"{str(path)!r} is a broken link; remove it or restore its target"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID) from error
+    except OSError as error:
+        message = f"{str(path)!r} cannot be followed: {error.strerror}"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID) from error
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        message = f"{str(path)!r} is a FIFO, a socket or a device; log files and folders"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+    return mode
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino

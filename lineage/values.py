@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final, Self
+from pathlib import Path
+from typing import Final, Self, TypeVar, cast
 
 from lineage.errors import ErrorKind, InvalidInputError
 
+T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z0-9_.\-]{1,128}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _DIGEST_PREFIX = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
@@ -69,7 +72,7 @@ class Digest(str):
         if isinstance(text, cls):
             return text
         if not isinstance(text, str) or not _DIGEST.fullmatch(text):
-            message = f"{text!r} is no digest: a digest is 64 lower-case hexadecimal digits (BLAKE3)"
+            message = f"{shown(text)} is no digest: a digest is 64 lower-case hexadecimal digits (BLAKE3)"
             raise InvalidInputError(message, kind=ErrorKind.DIGEST_INVALID)
         return cls(text)
 
@@ -80,6 +83,9 @@ class Reference:
 
     Exactly one of `alias`, `number` and `digest` is set; a bare name means the alias ``latest``.
     ``str()`` gives text that parses to the same reference.
+
+    Raises:
+        InvalidInputError: A part breaks its rule, or more than one of the three is given.
 
     Example:
         >>> Reference.parse("iv3_trained:v2")
@@ -93,6 +99,22 @@ class Reference:
     number: int | None = None
     digest: str | None = None
 
+    def __post_init__(self) -> None:
+        artifact_name(self.name)
+        given = [part for part in (self.alias, self.number, self.digest) if part is not None]
+        if not given:
+            object.__setattr__(self, "alias", LATEST)
+        elif len(given) > 1 or not self._part_is_right():
+            message = f"no reference of artifact {self.name!r}: give an alias, or a number from 0, or a digest"
+            raise InvalidInputError(message, kind=ErrorKind.REFERENCE_INVALID)
+
+    def _part_is_right(self) -> bool:
+        if self.number is not None:
+            return type(self.number) is int and bool(_VERSION.fullmatch(f"v{self.number}"))
+        if self.digest is not None:
+            return isinstance(self.digest, str) and bool(_DIGEST_PREFIX.fullmatch(self.digest))
+        return bool(alias_name(self.alias))
+
     @classmethod
     def parse(cls, text: object) -> Self:
         """Read a reference; surrounding blanks are not forgiven.
@@ -101,18 +123,17 @@ class Reference:
             InvalidInputError: The text is no reference; the message says which part is wrong.
         """
         if not isinstance(text, str):
-            message = f"{text!r} is no reference: give text such as 'iv3:latest', 'iv3:v2' or 'iv3@1f0c9a2b'"
+            message = f"{shown(text)} is no reference: give text such as 'iv3:latest', 'iv3:v2' or 'iv3@1f0c9a2b'"
             raise InvalidInputError(message, kind=ErrorKind.REFERENCE_INVALID)
         name, at, digest = text.partition("@")
         if at:
             return cls(artifact_name(name), digest=_digest_prefix(digest, text))
         name, colon, alias = text.partition(":")
-        artifact_name(name)
         if not colon:
             return cls(name, alias=LATEST)
         if match := _VERSION.fullmatch(alias):
             return cls(name, number=int(match[1]))
-        return cls(name, alias=alias_name(alias))
+        return cls(name, alias=alias)
 
     def __str__(self) -> str:
         if self.digest is not None:
@@ -122,7 +143,7 @@ class Reference:
 
 def _digest_prefix(digest: str, text: str) -> str:
     if not _DIGEST_PREFIX.fullmatch(digest):
-        message = f"{text!r}: after '@' comes a digest or its first 8 or more lower-case hexadecimal digits"
+        message = f"{shown(text)}: after '@' comes a digest or its first 8 or more lower-case hexadecimal digits"
         raise InvalidInputError(message, kind=ErrorKind.REFERENCE_INVALID)
     return digest
 
@@ -134,7 +155,7 @@ def artifact_name(name: object) -> str:
         InvalidInputError: It may not.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        message = f"{name!r} is no artifact name: use 1 to {MAX_NAME} ASCII letters, digits, '_', '-' or '.'"
+        message = f"{shown(name)} is no artifact name: use 1 to {MAX_NAME} ASCII letters, digits, '_', '-' or '.'"
         raise InvalidInputError(message, kind=ErrorKind.NAME_INVALID)
     return name
 
@@ -161,8 +182,8 @@ def tag_name(tag: object) -> str:
     Raises:
         InvalidInputError: It may not.
     """
-    if not isinstance(tag, str) or len(tag) > 64 or not _TAG.fullmatch(tag) or not _encodable(tag):  # noqa: PLR2004 (W&B's limit, semantics.md 2.1)
-        message = f"Invalid tag {tag!r}: use 1 to 64 letters, digits, '_' or '-', with blanks inside only"
+    if not isinstance(tag, str) or len(tag) > 64 or not _TAG.fullmatch(tag) or not is_encodable(tag):  # noqa: PLR2004 (W&B's limit, semantics.md 2.1)
+        message = f"Invalid tag {shown(tag)}: use 1 to 64 letters, digits, '_' or '-', with blanks inside only"
         raise InvalidInputError(message, kind=ErrorKind.TAG_INVALID)
     return tag
 
@@ -187,12 +208,47 @@ def label(text: object, what: str, *, longest: int = MAX_LABEL, kind: ErrorKind 
         InvalidInputError: It cannot; the message begins with `what`.
     """
     if not isinstance(text, str):
-        raise InvalidInputError(f"{what} {text!r} is not text", kind=kind)
-    if not 0 < len(text) <= longest or not text.isprintable() or not _encodable(text):
-        shown = text if len(text) <= longest else text[:40] + "…"
-        message = f"{what} {shown!r}: use 1 to {longest} printable characters"
+        raise InvalidInputError(f"{what} {shown(text)} is not text", kind=kind)
+    if not 0 < len(text) <= longest or not text.isprintable() or not is_encodable(text):
+        message = f"{what} {shown(text)}: use 1 to {longest} printable characters"
         raise InvalidInputError(message, kind=kind)
     return text
+
+
+def listed(values: Iterable[T], what: str) -> tuple[T, ...]:
+    """Return what is listed as a tuple; one text is one name and not its letters.
+
+    Raises:
+        InvalidInputError: It is no list of anything; what it lists is for the caller to check.
+    """
+    if isinstance(values, str):
+        return (cast("T", values),)
+    try:
+        if not isinstance(values, bytes | bytearray):
+            return tuple(values)
+    except TypeError:  # it yields nothing
+        pass
+    raise InvalidInputError(f"{what} {shown(values)}: give a text, or a list of texts")
+
+
+def callback(progress: Callable[[int], None] | None) -> Callable[[int], None] | None:
+    """Return `progress` if it can be called, before anything is done that it would be told of.
+
+    Raises:
+        InvalidInputError: It cannot.
+    """
+    if progress is None or callable(progress):
+        return progress
+    raise InvalidInputError(f"progress {shown(progress)}: give a function of one number of bytes")
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: its repr, cut where it is longer than two lines of a terminal."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 (the code of others; an integer of more than 4,300 digits)
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= 160 else f"{text[:100]}…{text[-40:]}"  # noqa: PLR2004 (two lines)
 
 
 def prose(text: object, what: str) -> str:
@@ -201,19 +257,48 @@ def prose(text: object, what: str) -> str:
     Raises:
         InvalidInputError: It is not text, holds NUL or a lone surrogate, or is longer than a mebibyte.
     """
-    if not isinstance(text, str) or "\0" in text or not _encodable(text) or len(text) > 1 << 20:
+    if not isinstance(text, str) or "\0" in text or not is_encodable(text) or len(text) > 1 << 20:
         message = f"{what}: give text of at most a mebibyte, without NUL or lone surrogates"
         raise InvalidInputError(message)
     return text
 
 
-def _encodable(text: str) -> bool:
+def is_encodable(text: str) -> bool:
     """Whether `text` has a UTF-8 form: os.fsdecode smuggles bytes that have none in as lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
         return False
     return True
+
+
+def file_path(path: object, what: str, *, kind: ErrorKind = ErrorKind.PATH_INVALID) -> Path:
+    """Return a path of this machine's file system that a caller gave.
+
+    Raises:
+        InvalidInputError: It is no path, empty, or text that no file can be called; the message names `what`.
+    """
+    try:
+        text = os.fspath(path)  # type: ignore[call-overload]  # anything may come
+        if isinstance(text, str) and text and "\0" not in text and os.fsencode(text):
+            return Path(text)
+    except (TypeError, ValueError):  # no path at all; half a character
+        pass
+    raise InvalidInputError(f"{shown(path)} is no {what}", kind=kind)
+
+
+def text_encoding(encoding: object) -> str:
+    """Return the name of an encoding; UTF-8 for None.
+
+    Raises:
+        InvalidInputError: Python knows no such encoding of text.
+    """
+    try:
+        name = "utf-8" if encoding is None else encoding
+        "a".encode(name)  # type: ignore[arg-type]  # anything may come
+    except (LookupError, TypeError, ValueError) as error:
+        raise InvalidInputError(f"encoding {shown(encoding)}: {error}") from error
+    return str(name)
 
 
 def entry_path(path: object) -> str:
@@ -228,7 +313,7 @@ def entry_path(path: object) -> str:
             a control character, a part longer than 255 bytes, or is not UTF-8.
     """
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
-    if not isinstance(text, str) or not _encodable(text):
+    if not isinstance(text, str) or not is_encodable(text):
         raise _bad_path(path, "it is not UTF-8 text")
     if not text or text.startswith("/"):
         raise _bad_path(text, "it must be relative and not empty")
@@ -244,13 +329,12 @@ def entry_path(path: object) -> str:
 
 
 def _bad_path(path: object, why: str) -> InvalidInputError:
-    shown = repr(path) if len(repr(path)) < 200 else repr(path)[:200] + "…"  # noqa: PLR2004 (a line or two of a terminal)
-    return InvalidInputError(f"Invalid artifact path {shown}: {why}", kind=ErrorKind.PATH_INVALID)
+    return InvalidInputError(f"Invalid artifact path {shown(path)}: {why}", kind=ErrorKind.PATH_INVALID)
 
 
 def is_uri(text: object) -> bool:
     """Whether `text` begins with a scheme and is meant as a URI; a single letter is a drive, not a scheme."""
-    return isinstance(text, str) and bool(_URI.fullmatch(text)) and not _DRIVE.match(text)
+    return isinstance(text, str) and bool(_URI.fullmatch(text)) and not _DRIVE.match(text) and is_encodable(text)
 
 
 def new_uid() -> str:
@@ -291,5 +375,5 @@ def moment(when: datetime | str, what: str) -> str:
     try:
         return timestamp_text(when if isinstance(when, datetime) else datetime.fromisoformat(when))
     except (TypeError, ValueError, OverflowError) as error:
-        message = f"{what} {when!r}: give a datetime or ISO 8601 text such as '2026-01-31T12:00:00Z'"
+        message = f"{what} {shown(when)}: give a datetime or ISO 8601 text such as '2026-01-31T12:00:00Z'"
         raise InvalidInputError(message) from error

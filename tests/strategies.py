@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import string
 from dataclasses import dataclass
+from typing import TypeVar
 
 from hypothesis import strategies as st
+
+T = TypeVar("T")
 
 NAME_SIGNS = string.ascii_letters + string.digits + "_-."
 
@@ -39,7 +42,7 @@ contents = st.one_of(
 )
 
 
-def without_clashes(tree: dict[str, bytes]) -> dict[str, bytes]:
+def without_clashes(tree: dict[str, T]) -> dict[str, T]:
     """Return the files of a tree that are not folders of others."""
     folders = {"/".join(path.split("/")[:depth]) for path in tree for depth in range(1, path.count("/") + 1)}
     return {path: content for path, content in tree.items() if path not in folders}

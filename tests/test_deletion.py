@@ -354,9 +354,8 @@ def test_delete_run_with_a_named_version_changes_nothing(project: lineage.Projec
 
 def test_delete_run_that_is_running_is_refused(project: lineage.Project) -> None:
     """Its process lives and would go on writing."""
-    with project.start_run("train") as run:
-        with pytest.raises(StateError, match="still running"):
-            project.run(run.id).delete()
+    with project.start_run("train") as run, pytest.raises(StateError, match="still running"):
+        project.run(run.id).delete()
 
     project.run(run.id).delete()
 

@@ -282,6 +282,13 @@ def feeders(connection: sqlite3.Connection, run: int) -> list[tuple[int, int]]:
     ).fetchall()
 
 
+def run_ids(connection: sqlite3.Connection, runs: Sequence[int]) -> list[tuple[int, str]]:
+    """Return key and id of runs."""
+    return connection.execute(
+        "SELECT r.id, r.uid FROM json_each(?) n JOIN run r ON r.id = n.value ORDER BY r.id", (json_array(runs),)
+    ).fetchall()
+
+
 def size_inside(connection: sqlite3.Connection, digest: str) -> int:
     """Return how many bytes of a blob lie inside the file, without reading them."""
     (size,) = connection.execute(

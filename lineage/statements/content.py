@@ -51,6 +51,16 @@ def chunk_data(connection: sqlite3.Connection, digest: str) -> bytes | None:
     return b"".join(row[0] for row in rows) if rows else None
 
 
+def small_blobs(connection: sqlite3.Connection, digests: Sequence[str], limit: int) -> dict[str, bytes]:
+    """Return the bytes of those blobs of at most `limit` bytes that lie inside the file."""
+    rows = connection.execute(
+        """SELECT b.digest, c.data FROM blob b JOIN chunk c ON c.blob = b.id
+           WHERE b.digest IN (SELECT value FROM json_each(?)) AND b.size <= ? AND c.seq = 0""",
+        (json_array(digests), limit),
+    )
+    return dict(rows.fetchall())
+
+
 def delete_chunks(connection: sqlite3.Connection, digest: str) -> None:
     """Drop a blob's bytes from the file."""
     connection.execute("DELETE FROM chunk WHERE blob = (SELECT id FROM blob WHERE digest = ?)", (digest,))

@@ -68,6 +68,14 @@ def run_key(connection: sqlite3.Connection, uid: str) -> int | None:
     return row[0] if row else None
 
 
+def is_run(connection: sqlite3.Connection, text: str) -> bool:
+    """Whether this is the id of a run, or the name of one that is not deleted."""
+    found = connection.execute(
+        "SELECT 1 FROM run WHERE uid = :text OR (name = :text AND deleted_at IS NULL) LIMIT 1", {"text": text}
+    ).fetchone()
+    return found is not None
+
+
 def runs_called(connection: sqlite3.Connection, text: str) -> list[tuple[int, str]]:
     """Return key and id of the live runs of this name, or else of those whose id begins so; ten at most.
 

@@ -1,0 +1,180 @@
+"""Commands for the upkeep of a project: gc, size, verify, repair."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from lineage.cli.context import Settings, command, complete_names
+from lineage.cli.output import (
+    Column,
+    amount,
+    counted,
+    emit,
+    emit_document,
+    emit_documents,
+    emit_facts,
+    emit_table,
+    listed,
+    note,
+    progress,
+    words,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lineage.problems import Problem
+    from lineage.records import SizeRecord
+    from lineage.upkeep import GcReport
+    from lineage.verification import RepairReport, VerifyReport
+
+_DAMAGED: Final = 10
+"""The exit code of a CorruptionError, for problems that are reported and not raised."""
+
+
+@command("a gc document")
+@click.option("-n", "--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--compact", is_flag=True, help="Also give free pages of the project file back to the disk.")
+def gc(settings: Settings, dry_run: bool, compact: bool) -> None:  # noqa: FBT001 (options)
+    """Free the bytes that nothing names.
+
+    Those of deleted versions, and of logs that were cut off.
+    """
+    project = settings.reading() if dry_run else settings.writing()
+    with progress("gc") as tell:
+        report = project.gc(dry_run=dry_run, compact=compact, progress=tell)
+    if settings.json:
+        from lineage.documents import GcDocument
+
+        return emit_document(GcDocument.from_record(report))
+    return _show_gc(report)
+
+
+def _show_gc(report: GcReport) -> None:
+    emit_facts(
+        [
+            ("would free" if report.dry_run else "freed", amount(report.total_bytes)),
+            ("blobs", _many(report.blobs, report.bytes)),
+            ("strays", _many(report.strays, report.stray_bytes)),
+            ("temporary", _many(report.temporary, report.temporary_bytes)),
+            ("parts", _many(report.parts)),
+            ("environments", _many(report.environments)),
+        ]
+    )
+
+
+def _many(count: int, total: int | None = None) -> str:
+    if not count:
+        return ""
+    return f"{count}" if total is None else f"{count} ({amount(total)})"
+
+
+@command("a list of size documents")
+@click.argument("name", required=False, metavar="[NAME]", shell_complete=complete_names)
+def size(settings: Settings, name: str | None) -> None:
+    """Show how many bytes each artifact holds.
+
+    "own" are bytes that no other artifact names: what deleting it would free. "logical" counts every version in full.
+    """
+    found = settings.reading().size(name)
+    if settings.json:
+        from lineage.documents import SizeDocument
+
+        return emit_documents(SizeDocument.from_record(record) for record in found)
+    columns: list[Column[SizeRecord]] = [
+        Column("artifact", lambda record: words(record.name), shrinks=True),
+        Column("versions", lambda record: str(record.versions), right=True),
+        Column("total", lambda record: amount(record.total), right=True),
+        Column("own", lambda record: amount(record.own), right=True),
+        Column("shared", lambda record: amount(record.shared), right=True),
+        Column("logical", lambda record: amount(record.logical), right=True),
+    ]
+    return emit_table(columns, found, "no artifacts")
+
+
+@command("a verify document")
+@click.option("--content/--no-content", default=True, help="Hash all bytes, or only see whether they are there.")
+@click.pass_context
+def verify(context: click.Context, settings: Settings, content: bool) -> None:  # noqa: FBT001 (an option)
+    """Check every row, edge and byte, and report what is wrong.
+
+    Nothing is changed. Exits with 10 if there is an error; warnings are none.
+    """
+    with progress("verify") as tell:
+        report = settings.reading().verify(content=content, progress=tell)
+    if settings.json:
+        from lineage.documents import VerifyDocument
+
+        emit_document(VerifyDocument.from_record(report))
+    else:
+        _show_verify(report)
+    if not report.ok:
+        context.exit(_DAMAGED)
+
+
+def _show_verify(report: VerifyReport) -> None:
+    _show_problems(report.problems)
+    looked = ", ".join(
+        counted(count, noun)
+        for count, noun in [
+            (report.runs, "run"),
+            (report.artifacts, "artifact"),
+            (report.versions, "version"),
+            (report.blobs, "blob"),
+        ]
+    )
+    emit(f"{_outcome(report.problems)}: {looked}, {amount(report.bytes)}")
+
+
+def _show_problems(problems: Sequence[Problem]) -> None:
+    """Write each problem as a line of its own: a sentence does not fit a column."""
+    for problem in problems:
+        versions = f" [{listed(problem.versions)}]" if problem.versions else ""
+        emit(f"{problem.severity}: {words(problem.kind)}: {words(problem.message)}{versions}")
+
+
+def _outcome(problems: Sequence[Problem]) -> str:
+    errors = sum(problem.severity == "error" for problem in problems)
+    counts = [(errors, "error"), (len(problems) - errors, "warning")]
+    return ", ".join(counted(count, noun) for count, noun in counts if count) or "ok"
+
+
+@command("a repair document")
+@click.option(
+    "--apply/--dry-run", "apply", default=False, help="Do it, or only say what it would be.  [default: dry-run]"
+)
+@click.pass_context
+def repair(context: click.Context, settings: Settings, apply: bool) -> None:  # noqa: FBT001 (an option)
+    """Mend what can be mended without loss.
+
+    By default it only says what that would be. Exits with 10 if errors are left.
+    """
+    project = settings.writing() if apply else settings.reading()
+    with progress("repair") as tell:
+        report = project.repair(dry_run=not apply, progress=tell)
+    if settings.json:
+        from lineage.documents import RepairDocument
+
+        emit_document(RepairDocument.from_record(report))
+    else:
+        _show_repair(report)
+    if not report.ok:
+        context.exit(_DAMAGED)
+
+
+def _show_repair(report: RepairReport) -> None:
+    for action in report.actions:
+        state = "would do" if report.dry_run else "done" if action.done else "failed"
+        emit(f"{state}: {words(action.what)}: {words(action.subject)}{_because(action.error)}")
+    _show_problems(report.remaining)
+    if report.dry_run and report.actions:
+        note("'lineage repair --apply' does it")
+    if not report.actions and not report.remaining:
+        emit("ok: nothing to mend")
+
+
+def _because(error: str | None) -> str:
+    """Return why something failed, after a dash."""
+    return "" if error is None else f" - {words(error)}"
