@@ -14,7 +14,7 @@ from lineage.errors import ErrorKind, InvalidInputError, LineageError, NotFoundE
 from lineage.jsondata import JsonObject, plain_object
 from lineage.manifests import manifest_digest
 from lineage.records import Entry, VersionRecord
-from lineage.references import resolve
+from lineage.references import resolve, uri_parts
 from lineage.system import full_disk_errors, storage_errors, walk_files
 from lineage.values import (
     MAX_PATH,
@@ -370,6 +370,7 @@ def _checked_reference(entry: Entry) -> Entry:
     if not is_uri(entry.uri):
         message = f"{entry.path!r}: {shown(entry.uri)} is no URI: an entry has stored bytes or a URI"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+    uri_parts(entry.uri or "")
     return Entry(entry.path, digest, _checked_size(entry), entry.uri, stored=False, extra=extra)
 
 

@@ -23,11 +23,12 @@ from typing import BinaryIO, Final, Protocol
 
 from blake3 import blake3
 
-from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, NotFoundError
+from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, NotFoundError, StorageError
 from lineage.system import (
     file_lock,
-    is_database,
     is_locked,
+    is_own,
+    note_own,
     storage_error,
     storage_errors,
     sync_folder,
@@ -198,9 +199,11 @@ class BlobFolder:
         """Make the folder where it is missing."""
         if not self.temporary.is_dir():
             with storage_errors("cannot make the blob folder"):
-                self.temporary.mkdir(parents=True, exist_ok=True)
+                self.root.mkdir(exist_ok=True)  # not its parents: a project that was removed stays so
+                self.temporary.mkdir(exist_ok=True)
                 sync_folder(self.root)
                 sync_folder(self.root.parent)
+        note_own(self.root)
 
     @contextmanager
     def storing(self) -> Iterator[None]:
@@ -344,22 +347,31 @@ class BlobFolder:
 
 def _is_alive(staging: Path) -> bool:
     lock = staging / "lock"
-    return lock.is_file() and is_locked(lock)
+    try:
+        return lock.is_file() and is_locked(lock)
+    except StorageError:
+        if lock.exists():
+            raise
+        return True  # its owner is removing it
 
 
 def tree_size(path: Path) -> int:
-    """Return the bytes of the regular files at or below `path`."""
-    files = [path] if path.is_file() else [child for child in path.rglob("*") if child.is_file()]
-    return sum(child.lstat().st_size for child in files)
+    """Return the bytes of the regular files at or below `path`; what goes meanwhile does not count."""
+    size = 0
+    for file in [path, *(Path(folder) / name for folder, _, names in os.walk(path) for name in names)]:
+        with suppress(FileNotFoundError):
+            status = file.lstat()
+            size += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return size
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a dead staging folder or file."""
+    """Remove a dead staging folder or file, also where its owner is about to."""
     with storage_errors("cannot remove temporary files"):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        while path.is_dir() and not path.is_symlink():
+            with suppress(FileNotFoundError):
+                shutil.rmtree(path)
+        path.unlink(missing_ok=True)
 
 
 def temporary_staging() -> Staging:
@@ -378,7 +390,7 @@ def open_source(path: Path) -> Iterator[BinaryIO]:
         StorageError: It cannot be read.
     """
     try:
-        _refuse_source(path, path.stat())  # before it is opened: see is_database
+        _refuse_source(path, path.stat())  # before it is opened: see is_own
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError as error:
         if isinstance(error, InvalidInputError):
@@ -401,7 +413,7 @@ def _refuse_source(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         message = f"{str(path)!r} is not a regular file; log files, not folders, FIFOs or devices"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-    if is_database(status):
+    if is_own(status):
         message = f"{str(path)!r} is a project file that is open here; it cannot be read as a plain file"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
 

@@ -51,4 +51,8 @@ class Document(MutableMapping[str, Any]):
         self[key] = value
 
     def __delattr__(self, key: str) -> None:
-        del self[key]
+        try:
+            del self[key]
+        except KeyError:
+            message = f"{self._what} has no {key!r}"
+            raise AttributeError(message) from None

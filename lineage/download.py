@@ -21,7 +21,7 @@ from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, Storag
 from lineage.records import Entry
 from lineage.references import changed, expected_digest, fetch
 from lineage.store import Store
-from lineage.system import is_database, storage_errors, unique_name
+from lineage.system import is_own, storage_errors, unique_name
 from lineage.values import Digest
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -137,7 +137,7 @@ def _make_room(folder: int, name: str) -> None:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return
-    if is_database(found):
+    if is_own(found):
         message = f"a project that is open here is where the file {name!r} goes; download to another folder"
         raise StorageError(message)
     if stat.S_ISDIR(found.st_mode):
@@ -149,7 +149,7 @@ def _is_right(folder: int, name: str, entry: Entry) -> bool:
     """Whether a regular file with the right bytes is there already; hard-linked ones are replaced."""
     expected = expected_digest(entry)
     try:
-        if is_database(os.stat(name, dir_fd=folder)):
+        if is_own(os.stat(name, dir_fd=folder)):
             return False
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except OSError as error:

@@ -35,6 +35,8 @@ _OURS: Final = frozenset({"tmp", "quarantine", "write.lock", "gate.lock", "gc.lo
 _SHARD: Final = re.compile(r"[0-9a-f]{2}", re.ASCII)
 _NAME: Final = re.compile(r"[0-9a-f]{62}", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_PASSING: Final = frozenset({ProblemKind.BYTES_MISSING, ProblemKind.BYTES_UNREADABLE})
+"""What a blob shows that is deleted, or logged again, while it is looked at."""
 _WARNINGS: Final = frozenset({ProblemKind.BYTES_WRITABLE, ProblemKind.STRAY_FILE, ProblemKind.FOREIGN_FILE})
 
 
@@ -89,21 +91,31 @@ def byte_problems(store: Store, seen: Seen) -> Iterator[Problem]:
 def blob_problems(
     store: Store, blob: BlobRow, inside: Fault | None, *, content: bool, progress: Progress | None = None
 ) -> Iterator[Problem]:
-    """Yield what is wrong with a blob, given what is wrong with its bytes inside the project file."""
-    faults = [inside] if inside else []
+    """Yield what is wrong with a blob, given what is wrong with its bytes inside the project file.
+
+    A fault counts only if it is still there in a read that also finds the row: while that read lasts, nobody can
+    commit that the row is gone, and files go only after that.
+    """
     beside = look_beside(store, blob, content=content, progress=progress)
-    if beside is not None and not (blob.inside and beside.kind is ProblemKind.BYTES_MISSING):
-        faults.append(beside)
-    if blob.inside and not inside and progress is not None:
+    if blob.inside and inside is None and progress is not None:
         progress(blob.size)
-    if not faults:
+    if inside is None and _is_fine(blob, beside):
         return
     with store.database.read() as connection:
-        named = bool(known_blobs(connection, [blob.digest]))
+        state = look_up(connection, blob.digest, content=content)
+        if state is None:
+            return
+        blob, inside = state
+        if beside is not None and beside.kind in _PASSING:
+            beside = look_beside(store, blob, content=False)
         versions = tuple(rows.references_with(connection, [blob.digest]))
-    if named:  # else it was deleted meanwhile
-        for fault in faults:
+    for fault in (inside, None if _is_fine(blob, beside) else beside):
+        if fault is not None:
             yield Problem(fault.kind, blob.digest, fault.message, versions, _severity(fault.kind, versions))
+
+
+def _is_fine(blob: BlobRow, beside: Fault | None) -> bool:
+    return beside is None or (blob.inside and beside.kind is ProblemKind.BYTES_MISSING)
 
 
 def _severity(kind: ProblemKind, versions: tuple[str, ...]) -> Severity:
@@ -112,13 +124,13 @@ def _severity(kind: ProblemKind, versions: tuple[str, ...]) -> Severity:
     return "warning" if harmless else "error"
 
 
-def look_up(connection: Connection, digest: str) -> tuple[BlobRow, Fault | None] | None:
+def look_up(connection: Connection, digest: str, *, content: bool = True) -> tuple[BlobRow, Fault | None] | None:
     """Return a blob and what is wrong with its bytes inside the project file; None if it has no row."""
     row = checks.blob_row(connection, digest)
     if row is None:
         return None
     blob = BlobRow(Digest(digest), *row)
-    return blob, look_inside(connection, blob, content=True) if blob.inside else None
+    return blob, look_inside(connection, blob, content=content) if blob.inside else None
 
 
 def look_inside(connection: Connection, blob: BlobRow, *, content: bool) -> Fault | None:

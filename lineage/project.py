@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, Unpack, overload
 
 from lineage import deletion, upkeep, verification
-from lineage.artifact import Artifact, staging_home
+from lineage.artifact import staging_home
 from lineage.commit import Better, LogRequest, checked_request, log_draft
 from lineage.database import callers_code
 from lineage.deletion import PruneReport, PruneRules
@@ -20,7 +20,7 @@ from lineage.linking import consume, listed_versions, produce, resolve_version
 from lineage.questions import AnyVersion, Questions
 from lineage.records import ArtifactRecord, SizeRecord
 from lineage.run import ActiveRun, start_run
-from lineage.sources import as_draft
+from lineage.sources import Loggable, LogOptions, as_draft
 from lineage.statements import artifacts
 from lineage.store import find_artifact, find_project, find_run, open_store
 from lineage.upkeep import GcReport
@@ -169,9 +169,31 @@ class Project(Questions):
             for version in outputs:
                 produce(connection, key, resolve_version(connection, self._store, version))
 
+    @overload
+    def log_artifact(
+        self,
+        artifact: Loggable,
+        name: str | None = None,
+        type: str | None = None,
+        *,
+        only_if_better: None = None,
+        **options: Unpack[LogOptions],
+    ) -> Version: ...
+
+    @overload
+    def log_artifact(
+        self,
+        artifact: Loggable,
+        name: str | None = None,
+        type: str | None = None,
+        *,
+        only_if_better: Better,
+        **options: Unpack[LogOptions],
+    ) -> Version | None: ...
+
     def log_artifact(  # noqa: PLR0913 (as ActiveRun.log_artifact)
         self,
-        artifact: Artifact | str | os.PathLike[str],
+        artifact: Loggable,
         name: str | None = None,
         type: str | None = None,
         *,

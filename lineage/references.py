@@ -25,6 +25,7 @@ from lineage.values import entry_path, is_uri, shown
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
+    from urllib.request import OpenerDirector
 
 _LENGTH: Final = re.compile("[0-9]{1,18}", re.ASCII)
 _HTTP_TIMEOUT: Final = 60
@@ -48,7 +49,7 @@ def resolve(uri: str, name: str | None, *, checksum: bool) -> Iterator[Entry]:
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
     if name is not None:
         name = entry_path(name)
-    scheme = _parts(uri).scheme.lower()
+    scheme = uri_parts(uri).scheme.lower()
     if scheme == "file":
         yield from _files(uri, name, checksum=checksum)
     elif scheme in ("http", "https") and checksum:
@@ -67,10 +68,15 @@ def _by_uri(uri: str, path: str, size: int | None = None) -> Entry:
 
 
 def _last_part(uri: str) -> str:
-    return os.fsdecode(unquote_to_bytes(_parts(uri).path)).rstrip("/").rpartition("/")[2] or "index"
+    return os.fsdecode(unquote_to_bytes(uri_parts(uri).path)).rstrip("/").rpartition("/")[2] or "index"
 
 
-def _parts(uri: str) -> SplitResult:
+def uri_parts(uri: str) -> SplitResult:
+    """Take a URI apart.
+
+    Raises:
+        InvalidInputError: It cannot be, as ``http://[x``.
+    """
     try:
         return urlsplit(uri)
     except ValueError as error:
@@ -83,7 +89,7 @@ def local_path(uri: str) -> Path:
     Raises:
         InvalidInputError: It names another host, or its path is not absolute.
     """
-    parts = _parts(uri)
+    parts = uri_parts(uri)
     path = Path(os.fsdecode(unquote_to_bytes(parts.path)))
     if parts.netloc not in ("", "localhost") or not path.is_absolute() or "\0" in str(path):
         message = f"{shown(uri)}: a file reference names an absolute path of this machine, as in 'file:///data/train'"
@@ -111,13 +117,31 @@ def _file(path: Path, inside: str, *, checksum: bool) -> Entry:
 
 @contextmanager
 def _fetched(uri: str) -> Iterator[HTTPResponse]:
-    from urllib.request import Request, urlopen  # noqa: PLC0415 (with http.client 40 ms; http references are rare)
+    from urllib.request import Request  # noqa: PLC0415 (with http.client 40 ms; http references are rare)
 
     with _remote_errors(uri):
         request = Request(uri, headers={"User-Agent": "lineage"})  # noqa: S310 (resolve and fetch let only http(s) here)
-        response = urlopen(request, timeout=_HTTP_TIMEOUT)  # noqa: S310 (as above)
+        response = _opener().open(request, timeout=_HTTP_TIMEOUT)
     with response:
         yield response
+
+
+def _opener() -> OpenerDirector:
+    """Return what fetches http(s) and nothing else; ``urlopen`` would follow a redirect to ``ftp:``."""
+    from urllib import request  # noqa: PLC0415 (as above)
+
+    opener = request.OpenerDirector()
+    for handler in (
+        request.ProxyHandler(),
+        request.HTTPHandler(),
+        request.HTTPSHandler(),
+        request.HTTPRedirectHandler(),
+        request.HTTPDefaultErrorHandler(),
+        request.HTTPErrorProcessor(),
+        request.UnknownHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener
 
 
 @contextmanager
@@ -172,7 +196,7 @@ def fetch(entry: Entry) -> Iterator[Reader | None]:
         CorruptionError: They are no longer those that were logged.
     """
     uri = entry.uri or ""
-    scheme = urlsplit(uri).scheme.lower()
+    scheme = uri_parts(uri).scheme.lower()
     if scheme == "file":
         path = local_path(uri)
         if not os.path.isfile(path):  # noqa: PTH113 (pathlib's raises where a name is too long)
@@ -193,7 +217,7 @@ def expected_digest(entry: Entry) -> str | None:
     """Return the BLAKE3 digest that fetched bytes must have; None where another word for their state was kept."""
     if entry.uri is None or entry.stored:
         return entry.digest
-    known = urlsplit(entry.uri).scheme.lower() == "file" and entry.digest != blake3(entry.uri.encode()).hexdigest()
+    known = uri_parts(entry.uri).scheme.lower() == "file" and entry.digest != blake3(entry.uri.encode()).hexdigest()
     return entry.digest if known else None
 
 

@@ -9,11 +9,10 @@ import os
 import sqlite3
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Final, Self, cast
+from typing import Final, Self, Unpack, cast, overload
 
 from lineage import capture
 from lineage.artifact import Artifact
@@ -24,7 +23,7 @@ from lineage.handles import Run, Version, load_runs, mover
 from lineage.jsondata import JsonObject, JsonValue, flatten_metrics, json_text, plain_object
 from lineage.linking import check_type, consume, listed_versions, resolve_version
 from lineage.records import MetricRow, RunRecord, VersionRecord
-from lineage.sources import as_draft
+from lineage.sources import Loggable, LogOptions, as_draft
 from lineage.statements import artifacts, runs
 from lineage.store import Store
 from lineage.values import (
@@ -240,9 +239,31 @@ class ActiveRun:
             use(connection, version)
             return Version(self._store, artifacts.version_records(connection, [version])[0])
 
+    @overload
+    def log_artifact(
+        self,
+        artifact: Loggable,
+        name: str | None = None,
+        type: str | None = None,
+        *,
+        only_if_better: None = None,
+        **options: Unpack[LogOptions],
+    ) -> Version: ...
+
+    @overload
+    def log_artifact(
+        self,
+        artifact: Loggable,
+        name: str | None = None,
+        type: str | None = None,
+        *,
+        only_if_better: Better,
+        **options: Unpack[LogOptions],
+    ) -> Version | None: ...
+
     def log_artifact(  # noqa: PLR0913 (each is a word users of W&B know, all but the first by keyword)
         self,
-        artifact: Artifact | str | os.PathLike[str],
+        artifact: Loggable,
         name: str | None = None,
         type: str | None = None,
         *,
@@ -359,7 +380,8 @@ class ActiveRun:
             raise StateError(f"run {self.name!r} was started in a batch that was undone; start it again")
 
 
-_active: weakref.WeakSet[ActiveRun] = weakref.WeakSet()
+_active: set[ActiveRun] = set()
+"""The runs that nobody has finished: held, so that none goes with metrics that wait to be written."""
 
 
 def _error_text(error: BaseException) -> str:

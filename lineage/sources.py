@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
+from typing import TypeAlias, TypedDict
 
 from lineage.artifact import Artifact
 from lineage.errors import ErrorKind, InvalidInputError
 from lineage.values import MAX_NAME, file_path, is_uri
 
+Loggable: TypeAlias = Artifact | str | os.PathLike[str]
+
+
+class LogOptions(TypedDict, total=False):
+    """What ``log_artifact`` takes by keyword, for the types of its two forms: only one of them can give None."""
+
+    aliases: Iterable[str]
+    tags: Iterable[str]
+    description: str | None
+    metadata: object
+    force_new_version: bool
+    progress: Callable[[int], None] | None
+
 
 def as_draft(  # noqa: PLR0913 (what log_artifact takes)
-    source: Artifact | str | os.PathLike[str],
+    source: Loggable,
     name: str | None,
     type: str | None,
     description: str | None,

@@ -16,7 +16,7 @@ from lineage.database import Database, check_format, connect, create_database, t
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, ReadOnlyError
 from lineage.migrations import FORMAT_VERSION, SCHEMA_DIR, build_project, migrate
 from lineage.statements import artifacts, runs
-from lineage.system import note_database, storage_errors
+from lineage.system import note_own, storage_errors
 from lineage.values import LATEST, Reference
 
 SUFFIX: Final = ".lineage"
@@ -107,7 +107,9 @@ def _check(store: Store) -> None:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
         finally:
             connection.close()
-    note_database(store.path)
+    note_own(store.path)
+    if store.blobs.root.is_dir():
+        note_own(store.blobs.root)
     if version < FORMAT_VERSION:
         upgrade(store, SCHEMA_DIR / "migrations")
 

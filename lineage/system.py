@@ -22,22 +22,22 @@ _HINTS = {
 }
 
 
-_databases: dict[tuple[int, int], Path] = {}
-"""Device and inode of every project file this process has opened, and where it lay."""
+_own: dict[tuple[int, int], Path] = {}
+"""Device and inode of every project file and blob folder this process has worked with, and where it lay."""
 
 
-def note_database(path: Path) -> None:
-    """Remember a project file, so that nobody here reads it as a plain file."""
+def note_own(path: Path) -> None:
+    """Remember a project file or blob folder, so that nobody here reads it as plain data."""
     status = path.stat()
-    _databases[status.st_dev, status.st_ino] = path
+    _own[status.st_dev, status.st_ino] = path
 
 
-def is_database(status: os.stat_result) -> bool:
-    """Whether this is a project file that this process has opened: reading it ourselves could lose commits.
+def is_own(status: os.stat_result) -> bool:
+    """Whether this is a project file that this process has opened, or its blob folder.
 
-    Closing any descriptor of it drops the POSIX locks by which SQLite holds it (promises.md, part 0).
+    Reading the file ourselves could lose commits: closing any descriptor of it drops the POSIX locks by which SQLite holds it (promises.md, part 0).
     """
-    path = _databases.get((status.st_dev, status.st_ino))
+    path = _own.get((status.st_dev, status.st_ino))
     try:
         return path is not None and os.path.samestat(path.stat(), status)
     except OSError:  # the project is gone, and its inode may be another file's by now
@@ -217,6 +217,8 @@ def walk_files(root: Path) -> Iterator[tuple[Path, str]]:
     if not os.path.isdir(root):  # noqa: PTH112 (pathlib's raises where a name is too long)
         message = f"no folder {str(root)!r}"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+    for folder in (real := Path(os.path.realpath(root)), *real.parents):
+        _refuse_blobs(folder)
     waiting = [(root, "", frozenset({_identity(root)}))]
     while waiting:
         folder, prefix, above = waiting.pop()
@@ -230,9 +232,16 @@ def walk_files(root: Path) -> Iterator[tuple[Path, str]]:
                 if identity in above:
                     message = f"{str(path)!r} is a link to a folder that holds it; remove the loop"
                     raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+                _refuse_blobs(path)
                 waiting.append((path, inside + "/", above | {identity}))
             else:
                 yield path, inside
+
+
+def _refuse_blobs(folder: Path) -> None:
+    if is_own(folder.stat()):
+        message = f"{str(folder)!r} holds the blobs of a project that is open here; they are no data to log"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
 
 
 def _mode(path: Path) -> int:

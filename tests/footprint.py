@@ -1,22 +1,30 @@
-"""What a project holds on disk, row by row and file by file: to show that a call that failed left nothing behind."""
+"""What a project holds on disk, row by row and file by file; and programs that are run to try it from outside."""
 
 from __future__ import annotations
 
 import gc
+import os
 import re
+import shutil
 import sqlite3
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import lineage
 
 
 def footprint(project: lineage.Project) -> dict[str, object]:
-    """Return every row of every table, every file of the blob folder, and the names beside the project file."""
-    temporary = project.blob_folder / "tmp"
-    if temporary.is_dir() and any(temporary.iterdir()):
-        gc.collect()  # drafts that only a traceback held take their staging with them
+    """Return every row of every table, every file of the blob folder, and the names beside the project file.
+
+    What is staged does not count as long as its draft lives: `tidy` looks for that at the end of each test.
+    """
     return {**rows(project.file), **files(project.blob_folder), "beside": names_beside(project.file)}
 
 
@@ -28,9 +36,10 @@ def rows(file: Path) -> dict[str, object]:
 
 
 def files(folder: Path) -> dict[str, object]:
-    """Return the content of every file below a folder; lock files do not count, they come with the first write."""
+    """Return the content of every file below a blob folder; lock files do not count, they come with the first write."""
     found = (path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
-    return {str(path): path.read_bytes() for path in found if path.name not in ("write.lock", "gate.lock", "gc.lock")}
+    locks = ("write.lock", "gate.lock", "gc.lock")
+    return {str(path): path.read_bytes() for path in found if path.name not in locks and "tmp" not in path.parts}
 
 
 def names_beside(file: Path) -> list[str]:
@@ -56,9 +65,52 @@ def refused(
         seen: tuple[type, lineage.ErrorKind, str] | None = None
         try:
             yield
-        except lineage.LineageError as caught:  # kept without its traceback, which holds the frames and their drafts
+        except lineage.LineageError as caught:
             seen = (type(caught), caught.kind, str(caught))
         assert seen is not None, "nothing was raised"
         assert seen[0] is error, seen
         assert re.search(match, seen[2]), seen[2]
         assert kind in (None, seen[1])
+
+
+@pytest.fixture(autouse=True)
+def tidy(tmp_path: Path) -> Iterator[None]:
+    """Fail if a test's projects are left with staged bytes whose draft is gone, or a file that was being made."""
+    yield
+    folders = [*tmp_path.glob("*.blobs"), *tmp_path.glob("*/*.blobs")]
+    staged = [path for folder in folders for path in (folder / "tmp").glob("*")]
+    if staged:
+        gc.collect()  # a draft that an exception's traceback held goes only now
+    assert [path for path in staged if path.exists()] == []
+    assert [*tmp_path.glob(".*.tmp*"), *tmp_path.glob("*/.*.tmp*")] == []
+
+
+ROOT = Path(lineage.__file__).parents[1]
+NOBODY = 65534
+
+
+_DROP = f"""
+import html, logging, os, sys, tempfile, unicodedata, lineage
+if os.geteuid() == 0:
+    os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
+"""  # after the imports: the interpreter itself may lie where only root may look
+
+
+def python(program: str, *arguments: str, nobody: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run a program that imports lineage, in the working directory; if told, as a user without rights."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", (_DROP if nobody else "") + program, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def open_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working directory that every user may enter and write; pytest's own are closed to others."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o777)
+    monkeypatch.chdir(folder)
+    yield folder
+    for path in [folder, *folder.rglob("*")]:
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o777)
+    shutil.rmtree(folder)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import draft
-from footprint import footprint, refused
+from footprint import footprint, refused, tidy  # noqa: F401 (fixtures are used by name)
 
 import lineage
 from lineage.records import Entry
@@ -277,7 +277,7 @@ BAD_ENTRIES = [
 ]
 
 
-@pytest.mark.parametrize("entry", BAD_ENTRIES, ids=repr)
+@pytest.mark.parametrize("entry", BAD_ENTRIES)
 def test_add_reference_of_an_entry_made_by_hand_keeps_every_rule(case: Case, entry: Entry) -> None:
     """An entry that no version gave is checked like anything else, so that no path or digest slips by."""
     with refused(case.project, lineage.InvalidInputError, "."):

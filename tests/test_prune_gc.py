@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -27,9 +27,9 @@ from lineage import (
     ReadOnlyError,
     StateError,
     StorageError,
+    blobs,
     upkeep,
 )
-from lineage.blobs import Staging
 from lineage.statements import upkeep as statements
 from lineage.system import is_locked
 from lineage.values import Digest
@@ -690,12 +690,12 @@ def stage_and_wait(path: str, staged: Event, go_on: Event) -> None:
 def hold_storing(path: str, holding: Event, go_on: Event) -> None:
     """Store bytes that no row names, and hold the lock of those who do until told."""
     project = lineage.open(path)
-    blobs = project._store.blobs
-    with blobs.storing():
-        staging = Staging(blobs.temporary)
+    folder = project._store.blobs
+    with folder.storing():
+        staging = blobs.Staging(folder.temporary)
         written = staging.new_path()
         written.write_bytes(large("stored"))
-        blobs.put(staging.adopt(written))
+        folder.put(staging.adopt(written))
         holding.set()
         assert go_on.wait(60)
 
@@ -766,11 +766,11 @@ class TestGcBesideOthers:
         history.version("m:v0").delete()
         waiting = threading.Event()
         reports: list[upkeep.GcReport] = []
-        blobs = lineage.open(history.file, timeout=30)._store
+        store = lineage.open(history.file, timeout=30)._store
 
         def collect() -> None:
             waiting.set()
-            reports.append(upkeep.gc(blobs))
+            reports.append(upkeep.gc(store))
 
         collector = threading.Thread(target=collect)
         with history.batch():
@@ -785,6 +785,133 @@ class TestGcBesideOthers:
         assert [report.blobs for report in reports] == [2]
         assert history.version("data:v1").open("a").read() == large("second")
         assert history.verify().problems == ()
+
+
+def test_gc_passes_by_a_draft_that_its_owner_is_closing(
+    history: lineage.Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A staging folder that goes while gc looks at its lock is nobody's garbage."""
+    closing_one = history.blob_folder / "tmp" / "0123456789abcdef"
+    closing_one.mkdir()
+    (closing_one / "lock").touch()
+
+    def too_late(path: Path) -> bool:
+        path.unlink()
+        return is_locked(path)
+
+    monkeypatch.setattr(blobs, "is_locked", too_late)
+
+    assert history.gc().temporary == 0
+    monkeypatch.undo()
+    assert history.gc().temporary == 1
+
+
+def test_gc_that_cannot_look_at_a_lock_says_so(history: lineage.Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock file that is there and cannot be opened may be a living one's: nothing is taken for dead."""
+    kept = history.blob_folder / "tmp" / "0123456789abcdef"
+    kept.mkdir()
+    (kept / "lock").touch()
+
+    def refuse(path: Path) -> bool:
+        raise StorageError(f"cannot look at {path}")
+
+    monkeypatch.setattr(blobs, "is_locked", refuse)
+
+    with pytest.raises(StorageError):
+        history.gc()
+    assert kept.exists()
+
+
+def test_gc_removes_a_draft_beside_its_owner(history: lineage.Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where both remove the same folder, neither trips over the other."""
+    dead = history.blob_folder / "tmp" / "0123456789abcdef"
+    dead.mkdir()
+    (dead / "spool").write_bytes(b"123")
+    original = shutil.rmtree
+    calls: list[Path] = []
+
+    def beaten(path: Path) -> None:
+        calls.append(path)
+        if len(calls) == 1:
+            raise FileNotFoundError(2, "No such file or directory", str(path / "spool"))
+        original(path)
+
+    monkeypatch.setattr(shutil, "rmtree", beaten)
+
+    assert history.gc().temporary_bytes == 3
+    assert not dead.exists()
+
+
+def test_create_whose_draft_gc_took_opens_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two programs that create a project at once, the slower opens it, also when gc took its unfinished file."""
+    path = tmp_path / "p.lineage"
+    original = os.link
+
+    def late(source: Path, target: Path) -> None:
+        monkeypatch.setattr(os, "link", original)
+        lineage.open(path).gc()
+        original(source, target)
+
+    monkeypatch.setattr(os, "link", late)
+
+    assert lineage.open(path).verify().ok
+    assert not list(tmp_path.glob(".*"))
+
+
+def write_and_use(path: str, seed: int, logs: int) -> None:
+    """Log versions of few contents, so that many are shared."""
+    project = lineage.open(path)
+    for number in range(logs):
+        with project.start_run("write") as run:
+            content = (seed * 7 + number) % 5
+            log(project, f"m{number % 2}", {"weights": large(str(content)), "note": str(content).encode()}, run)
+
+
+def delete_all(path: str, stop: Event) -> None:
+    """Delete whatever there is, over and over."""
+    project = lineage.open(path)
+    while not stop.is_set():
+        for version in project.versions():
+            with suppress(NotFoundError):
+                version.delete(delete_aliases=True)
+
+
+def collect_all(path: str, stop: Event) -> None:
+    """Collect garbage, over and over."""
+    project = lineage.open(path)
+    while not stop.is_set():
+        project.gc()
+
+
+def verify_all(path: str, stop: Event) -> None:
+    """Verify, over and over, and never find an error."""
+    project = lineage.open(path, read_only=True)
+    while not stop.is_set():
+        report = project.verify()
+        assert report.ok, report.problems
+
+
+def test_gc_beside_writers_deleters_and_readers_loses_nothing(project: lineage.Project) -> None:
+    """Two writers, a deleter, a collector and a verifier at once: no call fails, and every live file reads."""
+    stop = SPAWN.Event()
+    path = str(project.file)
+    writers = [SPAWN.Process(target=write_and_use, args=(path, seed, 25)) for seed in range(2)]
+    others = [SPAWN.Process(target=target, args=(path, stop)) for target in (delete_all, collect_all, verify_all)]
+    for process in writers + others:
+        process.start()
+    for process in writers:
+        process.join(120)
+    stop.set()
+    for process in others:
+        process.join(120)
+
+    assert [process.exitcode for process in writers + others] == [0] * 5
+    project.gc()
+    assert project.verify().problems == ()
+    for version in project.versions():
+        assert len(version.open("weights").read()) == LARGE
+    numbers = project.sql("SELECT name, count(*) AS n, max(number) + 1 AS next FROM versions GROUP BY name")
+    assert all(row["n"] == row["next"] for row in numbers)
 
 
 def is_held(path: Path) -> bool:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lineage
-from lineage import BusyError, ReadOnlyError, StateError, StorageError, mending
+from lineage import BusyError, CorruptionError, ReadOnlyError, StateError, StorageError, integrity, mending
 from lineage.problems import Problem, ProblemKind
 from lineage.system import file_lock
 from lineage.values import Digest
@@ -673,6 +673,29 @@ class TestBytes:
         assert project.verify(progress=collect).problems == ()
         assert not lost.exists()
 
+    @pytest.mark.parametrize("place", ["inside", "beside"])
+    def test_verify_looks_again_at_what_came_back(
+        self, project: lineage.Project, model: lineage.Version, monkeypatch: pytest.MonkeyPatch, place: str
+    ) -> None:
+        """Bytes that went and were logged again between two looks are not missed."""
+        original = getattr(integrity, f"look_{place}")
+        name = "notes" if place == "inside" else "big/weights"
+        digest = model.entry(name).digest
+        looks: list[str] = []
+
+        def gone_at_first(*arguments: object, **options: object) -> object:
+            blob = arguments[1]
+            assert isinstance(blob, integrity.BlobRow)
+            looks.append(blob.digest)
+            if looks.count(str(digest)) == 1 and blob.digest == digest:
+                return integrity.Fault(ProblemKind.BYTES_MISSING, "gone")
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(integrity, f"look_{place}", gone_at_first)
+
+        assert project.verify().problems == ()
+        assert looks.count(str(digest)) == 2
+
 
 def replace(path: Path, kind: str) -> None:
     """Put something that is no regular file in a file's place."""
@@ -720,6 +743,23 @@ class TestDamagedFile:
 
         assert not report.ok
         assert report.versions == 0
+
+    @pytest.mark.parametrize("name", [b"CREATE TABLE run", b"CREATE INDEX run_name"])
+    def test_verify_reports_a_damaged_schema(
+        self, project: lineage.Project, model: lineage.Version, name: bytes
+    ) -> None:
+        """A name that is no text any more is damage, and no error of Python's."""
+        content = project.file.read_bytes()
+        assert content.count(name + b" ") == 1
+        project.file.write_bytes(content.replace(name, name[:-1] + b"\xce"))
+
+        report = project.verify()
+
+        assert ProblemKind.DATABASE in {problem.kind for problem in report.problems}
+        with pytest.raises(CorruptionError):
+            project.gc()
+        with pytest.raises(CorruptionError):
+            project.runs()[:]
 
     def test_verify_is_busy_where_the_file_is_held(self, project: lineage.Project, model: lineage.Version) -> None:
         """A lock of another program says nothing about the rows."""

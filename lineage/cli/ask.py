@@ -176,12 +176,7 @@ def _list_files(settings: Settings, entries: Iterable[Entry], *, quiet: bool) ->
 
         emit_documents(EntryDocument.from_record(entry) for entry in entries)
     else:
-        emit_table(_used(file_columns(), entries), entries, "no files")
-
-
-def _used(columns: list[Column[Entry]], entries: Iterable[Entry]) -> list[Column[Entry]]:
-    """Leave the column of references out where there is none."""
-    return columns if any(entry.uri for entry in entries) else columns[:-1]
+        emit_table(file_columns(), entries, "no files")
 
 
 def _emit_names(names: Iterable[str]) -> None:

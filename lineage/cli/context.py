@@ -54,6 +54,10 @@ class Settings:
                 raise
             message = f"{error}; make it with 'lineage init', or name another with --project"
             raise NotFoundError(message, kind=ErrorKind.PROJECT_NOT_FOUND) from error
+        except InvalidInputError as error:
+            if error.kind != ErrorKind.REFERENCE_AMBIGUOUS:
+                raise
+            raise InvalidInputError(f"{error} with --project", kind=error.kind) from error
 
 
 def _into(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 import click
 
 from lineage.cli.context import Settings, command
-from lineage.cli.output import emit, prose
-from lineage.errors import LineageError
-
-_EXTRA: Final = frozenset({"sklearn", "numpy", "scipy", "joblib"})
-"""What the demo needs beyond the library's own dependencies."""
+from lineage.cli.output import emit
+from lineage.exports import visible
 
 
 @command()
@@ -22,16 +18,9 @@ def demo(_: Settings, folder: str) -> None:
 
     It learns to read handwritten digits; the project goes into FOLDER, lineage-demo if not said.
     """
-    from importlib import import_module
+    from lineage import demo as program
 
-    try:
-        program = import_module("lineage.demo")
-        program.main(Path(folder), lambda line: emit(prose(line)))
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
-            raise
-        message = f"the demo needs {error.name}; install the extra: pip install 'lineage-db[demo]'"
-        raise LineageError(message) from error
+    program.main(Path(folder), lambda line: emit(visible(line)))
 
 
 @command()

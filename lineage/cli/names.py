@@ -63,7 +63,8 @@ def _answer_version(settings: Settings, version: Version) -> None:
 
         emit_document(VersionDocument.from_record(version.record))
     else:
-        emit(words(f"{version.reference} [{', '.join(version.aliases)}]"))
+        aliases = f" [{', '.join(version.aliases)}]" if version.aliases else ""
+        emit(words(version.reference + aliases))
 
 
 @command("a version document", name="rm")

@@ -209,6 +209,7 @@ def table_lines(columns: Sequence[Column[T]], rows: list[list[str]], indent: int
     from tabulate import tabulate
 
     if on_terminal():
+        columns, rows = _without_empty(columns, rows)
         rows = _fitted(columns, rows, width() - indent)
     titles = [column.title for column in columns]
     align = ["right" if column.right else "left" for column in columns]
@@ -216,6 +217,12 @@ def table_lines(columns: Sequence[Column[T]], rows: list[list[str]], indent: int
     text = tabulate([titles, *rows], tablefmt="plain", colalign=align, disable_numparse=True)
     head, *lines = [line.rstrip() for line in text.splitlines()]
     return [bold(head), *lines]
+
+
+def _without_empty(columns: Sequence[Column[T]], rows: list[list[str]]) -> tuple[list[Column[T]], list[list[str]]]:
+    """Leave out what no row has a value for."""
+    kept = [i for i in range(len(columns)) if any(row[i] != NOTHING for row in rows)]
+    return [columns[i] for i in kept], [[row[i] for i in kept] for row in rows]
 
 
 def _fitted(columns: Sequence[Column[T]], rows: list[list[str]], room: int) -> list[list[str]]:

@@ -97,9 +97,7 @@ def _show_version(version: Version, most: int | None) -> None:
     section_table("used by", _run_columns(), version.used_by(), most)
     emit_section("metadata", _data(version.metadata), most)
     if not version.deleted:
-        files = version.files()
-        columns = file_columns()
-        section_table("files", columns if any(file.uri for file in files) else columns[:-1], files, most)
+        section_table("files", file_columns(), version.files(), most)
 
 
 def _state(run: Run) -> str:
@@ -149,7 +147,7 @@ def _show_edges(run: Run, most: int | None) -> None:
     roles = roles_of(run) if inputs else {}
     used: Column[Version] = Column("used as", lambda version: words(roles.get(version.reference)), shrinks=True)
     columns = _version_columns()
-    section_table("inputs", [*columns, used] if any(roles.values()) else columns, inputs, most)
+    section_table("inputs", [*columns, used], inputs, most)
     section_table("outputs", columns, outputs, most)
     section_table("reproduced", columns, again, most)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import click
 
 from lineage.cli.context import Settings, command, complete_names
-from lineage.cli.output import Column, emit, emit_document, emit_documents, emit_table, note, words
+from lineage.cli.output import NOTHING, Column, emit, emit_document, emit_documents, emit_table, note, words
 from lineage.system import storage_errors
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ def _emit_nodes(settings: Settings, nodes: list[Node]) -> None:
         Column("kind", lambda node: node.kind),
         Column("node", lambda node: words(node.label)),
         Column("type", lambda node: words(node.type), shrinks=True),
-        Column("state", lambda node: "deleted" if node.deleted else ""),
+        Column("state", lambda node: "deleted" if node.deleted else NOTHING),
     ]
-    return emit_table(columns if any(node.deleted for node in nodes) else columns[:-1], nodes, "nothing")
+    return emit_table(columns, nodes, "nothing")
 
 
 def _emit_tree(project: Project, node: str, direction: Literal["up", "down"], depth: int | None) -> None:

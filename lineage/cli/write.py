@@ -28,7 +28,8 @@ _UNSPECIFIED: Final = "unspecified"
 def init(settings: Settings, path: str | None) -> None:
     """Make a project, unless it is there.
 
-    PATH is the file (".lineage" may be left out) or a folder; if not said, a file named after this folder, in it.
+    PATH is the file (".lineage" may be left out), or a folder: then the project that lies there, else a file named
+    after it. If not said, this folder.
     """
     import lineage
 
@@ -46,7 +47,8 @@ def init(settings: Settings, path: str | None) -> None:
 def _project_file(path: str | None) -> Path:
     if path is None or Path(path).is_dir():
         folder = Path(path or ".").absolute()
-        return folder / f"{folder.resolve().name or 'project'}{_SUFFIX}"
+        there = sorted(folder.glob(f"*{_SUFFIX}"))
+        return there[0] if there else folder / f"{folder.resolve().name or 'project'}{_SUFFIX}"
     return Path(path if path.endswith(_SUFFIX) else path + _SUFFIX)
 
 
@@ -166,9 +168,17 @@ def fill(draft: Artifact, source: str | Path, inside: str | None = None) -> None
     path = Path(source)
     prefix = f"{inside}/" if inside else ""
     files = [(file, prefix + name) for file, name in walk_files(path)] if path.is_dir() else [(path, inside)]
-    total = sum(file.stat().st_size for file, _ in files) if sys.stderr.isatty() else 0
+    total = sum(_size_of(file) for file, _ in files) if sys.stderr.isatty() else 0
     with progress(f"log {draft.name}", total) as tell:
         for file, name in files:
             entry = draft.add_file(file, name)
             if tell is not None:
                 tell(entry.size or 0)
+
+
+def _size_of(file: Path) -> int:
+    """Return the bytes of a file, for a progress bar; what is wrong with it is told when it is read."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0

@@ -206,7 +206,7 @@ def put_metrics(
 
 def _metric_columns(value: JsonValue) -> tuple[float | None, str | None]:
     """Split a value: a number that a REAL holds exactly (NaN becomes NULL), or else JSON text."""
-    if isinstance(value, float):
+    if isinstance(value, float) and (value != 0 or math.copysign(1, value) > 0):  # SQLite drops the sign of -0.0
         return value, None
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= 1 << 53:
         return float(value), None

@@ -1,0 +1,402 @@
+"""One project object in forked children and in threads, and the project file copied by the program that uses it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import draft
+from invariants import assert_store_sound
+
+import lineage
+from lineage.errors import StateError
+
+HANG = 30.0
+"""Seconds after which a test gives up on a child: never a measure of speed."""
+
+
+def forked(work: Callable[[], object]) -> Callable[[], Any]:
+    """Do the work in a forked child; return what waits for it and gives its answer, or raises its error."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reader)
+        try:
+            answer: object = work()
+        except BaseException as error:  # noqa: BLE001 (the parent raises it)
+            answer = error
+        with os.fdopen(writer, "wb") as file:
+            file.write(pickle.dumps(answer))
+        os._exit(0)
+    os.close(writer)
+
+    def wait() -> Any:
+        with os.fdopen(reader, "rb") as file:
+            sent = file.read()
+        os.waitpid(child, 0)
+        answer = pickle.loads(sent)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    return wait
+
+
+def in_child(work: Callable[[], object]) -> Any:
+    """Do the work in a forked child and return its answer, or raise its error."""
+    return forked(work)()
+
+
+def names(project: lineage.Project) -> list[str]:
+    """Return the references of all live versions, as another process sees them."""
+    script = "import sys, lineage; print(*[v.reference for v in lineage.open(sys.argv[1], create=False).versions()])"
+    done = subprocess.run([sys.executable, "-c", script, project.file], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def logged(project: lineage.Project, name: str) -> str:
+    version = project.log_artifact(draft(name, {"a": name, "large": name * 9_000}))
+    assert version is not None
+    return version.reference
+
+
+# --- fork between calls ---
+
+
+def test_fork_between_calls_lets_parent_and_child_work(project: lineage.Project) -> None:
+    """The same object serves both, in any order, and neither loses what the other wrote."""
+    logged(project, "before")
+
+    child = forked(lambda: [logged(project, f"child{number}") for number in range(5)])
+    ours = [logged(project, f"parent{number}") for number in range(5)]
+
+    assert {*child(), *ours, "before:v0"} == set(names(project))
+    assert_store_sound(project)
+
+
+def test_fork_of_several_children_gives_each_number_once(project: lineage.Project) -> None:
+    """Children that log one name at once count on from one another; uids and run ids differ, too."""
+
+    def work(number: int) -> list[tuple[str, str, str]]:
+        with project.start_run() as run:
+            made = [run.log_artifact(draft("one", {"a": f"{number} {turn}"})) for turn in range(5)]
+        return [(one.reference, one.uid, run.id) for one in made if one is not None]
+
+    waiting = [forked(lambda number=number: work(number)) for number in range(4)]  # type: ignore[misc]  # bound now
+    found = [one for wait in waiting for one in wait()]
+
+    assert sorted(reference for reference, _, _ in found) == sorted(f"one:v{number}" for number in range(20))
+    assert len({uid for _, uid, _ in found}) == 20
+    assert len({run for _, _, run in found}) == 4
+    assert_store_sound(project)
+
+
+def test_fork_with_a_draft_leaves_its_bytes_to_the_parent(project: lineage.Project) -> None:
+    """A child that ends, or drops its copy of the draft, does not take the staged bytes along."""
+    made = draft("big", {"large": b"x" * 50_000, "small": b"y"})
+
+    def drop() -> None:
+        nonlocal made
+        del made
+
+    in_child(drop)
+    version = project.log_artifact(made)
+
+    assert version is not None
+    with version.open("large") as file:
+        assert file.read() == b"x" * 50_000
+    assert_store_sound(project)
+
+
+def test_log_of_a_draft_by_child_and_parent_gives_one_version(project: lineage.Project) -> None:
+    """The draft is in both; whoever logs second finds the content there."""
+    made = draft("big", {"large": b"x" * 50_000, "small": b"y"})
+
+    def log() -> str:
+        version = project.log_artifact(made)
+        assert version is not None
+        return version.reference
+
+    assert in_child(log) == log() == "big:v0"
+    assert names(project) == ["big:v0"]
+    assert_store_sound(project)
+
+
+def test_active_run_in_a_child_takes_artifacts_and_is_not_finished_by_it(project: lineage.Project) -> None:
+    """A worker may log to the run it was forked in; leaving its copy of the block does not end the run."""
+    with project.start_run(id="r") as run:
+        run.log({"loss": 1.0})
+
+        def work() -> str:
+            with run:
+                version = run.log_artifact(draft("of-child"))
+            assert version is not None
+            return version.reference
+
+        assert in_child(work) == "of-child:v0"
+        assert project.run("r").status == "running"
+        run.log({"loss": 0.5})
+
+    assert project.run("r").status == "finished"
+    assert [row.values for row in project.run("r").history()] == [{"loss": 1.0}, {"loss": 0.5}]
+    assert [one.name for one in project.run("r").logged_artifacts()] == ["of-child"]
+
+
+# --- fork inside a block ---
+
+
+@pytest.mark.parametrize("block", ["batch", "snapshot"])
+def test_call_in_a_child_forked_inside_a_block_is_refused(project: lineage.Project, block: str) -> None:
+    """The connection belongs to the parent: every call of the child is a StateError, the block's end too."""
+    logged(project, "before")
+    refused = []
+
+    with getattr(project, block)():
+        for call in (project.versions().__len__, lambda: logged(project, "lost"), project.start_run, project.gc):
+            with pytest.raises(StateError, match="forked"):
+                in_child(call)
+            refused.append(call)
+        assert len(project.versions()) == 1
+
+    assert len(refused) == 4
+    assert names(project) == ["before:v0"]
+    assert_store_sound(project)
+
+
+def test_batch_in_the_parent_is_unharmed_by_what_its_child_does(project: lineage.Project) -> None:
+    """What was written before the fork and after the child's end is there; the child's try is not."""
+    with project.batch():
+        logged(project, "first")
+        with pytest.raises(StateError):
+            in_child(lambda: logged(project, "lost"))
+        logged(project, "second")
+
+    assert names(project) == ["first:v0", "second:v0"]
+    assert_store_sound(project)
+
+
+SCRIPT = """
+import os, sys, lineage
+project = lineage.open(sys.argv[1])
+
+def log(name):
+    draft = lineage.Artifact(name, "dataset")
+    with draft.new_file("a") as file:
+        file.write(name * 9000)
+    project.log_artifact(draft)
+
+log("before")
+child = 0
+with project.{block}() as _:
+    if "{block}" == "batch":
+        log("first")
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        if "{block}" == "batch":
+            log("second")
+        else:
+            assert len(project.versions()) == 1
+    elif "{way}" == "_exit":
+        os._exit(0)
+    elif "{way}" == "exit inside":
+        sys.exit(0)
+    elif "{way}" == "error":
+        raise KeyError("in the child")
+if not child:
+    sys.exit("the child left the block as if nothing were")
+log("after")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["_exit", "exit inside", "error", "fall through"])
+@pytest.mark.parametrize("block", ["batch", "snapshot"])
+def test_child_that_ends_inside_a_block_leaves_it_to_the_parent(project: lineage.Project, block: str, way: str) -> None:
+    """However the child ends, also with all finalisers run, the parent's transaction goes on and is committed."""
+    script = SCRIPT.replace("{block}", block).replace("{way}", way)
+
+    done = subprocess.run([sys.executable, "-c", script, project.file], capture_output=True, text=True, timeout=HANG)
+
+    assert done.returncode == 0, done.stderr
+    wanted = ["before:v0", "first:v0", "second:v0", "after:v0"] if block == "batch" else ["before:v0", "after:v0"]
+    assert names(project) == wanted
+    assert ("fall through" in way and block == "batch") <= ("only its parent can end it" in done.stderr)
+    assert_store_sound(project)
+
+
+@pytest.mark.parametrize("block", ["batch", "snapshot"])
+def test_fork_while_another_thread_is_inside_a_block_harms_nobody(tmp_path: Path, block: str) -> None:
+    """The child works, or is told that it cannot; it neither hangs nor reads what is half written."""
+    project = lineage.open(tmp_path / "p.lineage", timeout=1)
+    logged(project, "before")
+    inside, leave = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with getattr(project, block)():
+            if block == "batch":
+                logged(project, "in-batch")
+            inside.set()
+            assert leave.wait(HANG)
+
+    def ask() -> list[str]:
+        return [version.reference for version in project.versions()]
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert inside.wait(HANG)
+    for call in (ask, lambda: logged(project, "by-child")):
+        try:
+            assert in_child(call) in (["before:v0"], "by-child:v0")
+        except lineage.LineageError as error:
+            assert isinstance(error, StateError | lineage.BusyError), error  # noqa: PT017 (one of two outcomes)
+    leave.set()
+    thread.join(HANG)
+
+    wanted = {"before:v0", "in-batch:v0"} if block == "batch" else {"before:v0"}
+    assert wanted <= set(names(project)) <= wanted | {"by-child:v0"}
+    assert_store_sound(project)
+
+
+def test_child_forked_while_a_thread_was_inside_a_block_works_once_it_has_ended(tmp_path: Path) -> None:
+    """A child that lives on is not shut out for ever, nor let in without a lock, by a block of its parent."""
+    project = lineage.open(tmp_path / "p.lineage", timeout=2)
+    logged(project, "before")
+    inside, leave = threading.Event(), threading.Event()
+    told, tell = os.pipe()
+
+    def work() -> None:
+        with project.batch():
+            logged(project, "in-batch")
+            inside.set()
+            assert leave.wait(HANG)
+
+    def later() -> str:
+        os.read(told, 1)
+        return logged(project, "by-child")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert inside.wait(HANG)
+    wait = forked(later)
+    leave.set()
+    thread.join(HANG)
+    os.write(tell, b"1")
+
+    try:
+        assert wait() == "by-child:v0"
+    except StateError as error:
+        assert "forked" in str(error)  # noqa: PT017 (one of two outcomes)
+    assert {"before:v0", "in-batch:v0"} <= set(names(project))
+    assert_store_sound(project)
+
+
+# --- threads ---
+
+
+@pytest.mark.slow
+def test_threads_share_a_project_and_a_run(project: lineage.Project) -> None:
+    """Eight threads log metrics and artifacts to one run, and ask: nothing is lost, each number is given once."""
+    with project.start_run(id="r") as run:
+
+        def work(number: int) -> None:
+            for turn in range(5):
+                run.log({f"m{number}": turn}, step=turn)
+                version = run.log_artifact(draft("shared", {"a": f"{number} {turn}"}))
+                assert version is not None
+                assert version.logged_by() == project.run("r")
+            run.summary[f"s{number}"] = number
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(work, range(8)))
+
+    assert sorted(one.number for one in project.run("r").logged_artifacts()) == list(range(40))
+    rows = project.run("r").history()
+    assert [row.values for row in rows] == [{f"m{number}": turn for number in range(8)} for turn in range(5)]
+    summary = project.run("r").summary
+    assert {key: summary[key] for key in summary if key.startswith("s")} == {f"s{number}": number for number in range(8)}
+    assert_store_sound(project)
+
+
+def test_batch_of_one_thread_is_not_that_of_another(project: lineage.Project) -> None:
+    """Another thread sees nothing of an open batch, waits to write, and survives its end by an error."""
+    seen, started, ended = [], threading.Event(), threading.Event()
+
+    def work() -> None:
+        seen.append(len(project.versions()))
+        started.set()
+        logged(project, "other")
+        ended.set()
+
+    thread = threading.Thread(target=work)
+    with pytest.raises(ZeroDivisionError), project.batch():
+        logged(project, "mine")
+        thread.start()
+        assert started.wait(HANG)
+        assert not ended.wait(0.05)
+        raise ZeroDivisionError
+    thread.join(HANG)
+
+    assert seen == [0]
+    assert names(project) == ["other:v0"]
+    assert_store_sound(project)
+
+
+def test_snapshot_of_one_thread_does_not_bind_another(project: lineage.Project) -> None:
+    """A thread that looks at one state does not keep others from seeing the next; its own stays."""
+    logged(project, "first")
+    with project.snapshot():
+        assert len(project.versions()) == 1
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(lambda: len(project.versions())).result(HANG) == 1
+        assert len(project.versions()) == 1
+
+    logged(project, "second")
+    assert len(project.versions()) == 2
+
+
+# --- the file itself ---
+
+
+def test_copy_of_the_project_file_between_calls_is_whole_and_loses_nothing(project: lineage.Project, tmp_path: Path) -> None:
+    """`shutil.copy` and `open` in the program that uses the project: each copy opens, every commit stays."""
+    for number in range(20):
+        logged(project, f"a{number}")
+        copy = tmp_path / f"copy{number}" / "p.lineage"
+        copy.parent.mkdir()
+        shutil.copy(project.file, copy)
+        assert len(project.file.read_bytes()) == project.file.stat().st_size
+        shutil.copytree(project.blob_folder, copy.with_suffix(".blobs"))
+
+    for number in range(20):
+        found = lineage.open(tmp_path / f"copy{number}" / "p.lineage", create=False)
+        assert [version.reference for version in found.versions()] == [f"a{one}:v0" for one in range(number + 1)]
+    assert_store_sound(lineage.open(tmp_path / "copy19" / "p.lineage"))
+    assert names(project) == [f"a{number}:v0" for number in range(20)]
+    assert_store_sound(project)
+
+
+def test_project_whose_folder_was_moved_works_at_its_new_place(project: lineage.Project, tmp_path: Path) -> None:
+    """Nothing is held open and no path is stored; the old object says that its file is gone and makes no other."""
+    folder = tmp_path / "there"
+    folder.mkdir()
+    inside = lineage.open(folder / "q.lineage")
+    logged(inside, "first")
+    folder.rename(tmp_path / "here")
+
+    with pytest.raises(lineage.LineageError):
+        logged(inside, "second")
+    moved = lineage.open(tmp_path / "here" / "q.lineage", create=False)
+    logged(moved, "second")
+
+    assert names(moved) == ["first:v0", "second:v0"]
+    assert_store_sound(moved)
