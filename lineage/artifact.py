@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
 from lineage.blobs import BlobFolder, Staging, temporary_staging
 from lineage.content import DraftEntry, listing
-from lineage.errors import ErrorKind, InvalidInputError, LineageError, NotFoundError, StateError
+from lineage.errors import ErrorKind, InvalidInputError, LineageError, StateError
 from lineage.jsondata import JsonObject, plain_object
 from lineage.manifests import manifest_digest
 from lineage.records import Entry, VersionRecord
 from lineage.references import resolve, uri_parts
 from lineage.system import full_disk_errors, storage_errors, walk_files
+from lineage.tree import Tree
 from lineage.values import (
     MAX_PATH,
     Digest,
@@ -89,23 +91,23 @@ class Artifact:
         self.description = None if description is None else prose(description, f"description of artifact {name!r}")
         self.metadata: JsonObject = plain_object(metadata, f"metadata of artifact {name!r}")
         self.incremental: Final = incremental
-        self._files: dict[str, DraftEntry] = {}
-        self._folders: dict[str, int] = {}
+        self._tree = Tree(self.name)
+        self._turn = threading.Lock()
         self._staging: Staging | None = None
         self._logged: tuple[Path, VersionRecord] | None = None
 
     def __repr__(self) -> str:
-        return f"<Artifact {self.name!r} ({self.type}), {len(self._files)} files, draft>"
+        return f"<Artifact {self.name!r} ({self.type}), {len(self._tree)} files, draft>"
 
     @property
     def entries(self) -> list[Entry]:
         """The files of the draft, sorted by path."""
-        return listing(self._files.values())
+        return listing(self._tree.items())
 
     @property
     def size(self) -> int:
         """Bytes of all files, as far as known."""
-        return sum(item.entry.size or 0 for item in self._files.values())
+        return sum(item.entry.size or 0 for item in self._tree.items())
 
     @property
     def digest(self) -> Digest:
@@ -134,7 +136,8 @@ class Artifact:
         self._check_open()
         if mode not in _NEW_FILE_MODES:
             raise InvalidInputError(f"mode {shown(mode)}: new_file takes one of {', '.join(_NEW_FILE_MODES)}")
-        path = self._free_path(path, replace=mode.startswith("w"))
+        path, replace = entry_path(path), mode.startswith("w")
+        (self._tree.refuse_clash if replace else self._tree.refuse_taken)(path)
         encoding = None if "b" in mode else text_encoding(encoding)
         staging = self._stage()
         written = staging.new_path()
@@ -152,7 +155,7 @@ class Artifact:
         except BaseException:
             written.unlink(missing_ok=True)
             raise
-        self._put(DraftEntry(Entry(path, staged.digest, staged.size), staged), replace=mode.startswith("w"))
+        self._put([DraftEntry(Entry(path, staged.digest, staged.size), staged)], replace=replace)
 
     def add_file(
         self, local_path: str | os.PathLike[str], name: str | None = None, *, overwrite: bool = False
@@ -178,13 +181,9 @@ class Artifact:
         self._check_open()
         source = file_path(local_path, "path of a file", kind=ErrorKind.SOURCE_INVALID)
         path = entry_path(name if name is not None else source.name)
-        staged = self._stage().stage_file(source)
-        try:
-            self._put(DraftEntry(Entry(path, staged.digest, staged.size), staged), replace=overwrite)
-        except BaseException:
-            self._stage().drop(staged)
-            raise
-        return self._files[path].entry
+        item = self._staged_file(source, path)
+        self._put([item], replace=overwrite)
+        return item.entry
 
     def add_dir(
         self, local_path: str | os.PathLike[str], name: str | None = None, *, overwrite: bool = False
@@ -206,12 +205,15 @@ class Artifact:
         self._check_open()
         folder = file_path(local_path, "path of a folder", kind=ErrorKind.SOURCE_INVALID)
         prefix = "" if name is None else entry_path(name) + "/"
-        before = self._files.copy(), self._folders.copy()
+        items: list[DraftEntry] = []
         try:
-            return [self.add_file(file, prefix + inside, overwrite=overwrite) for file, inside in walk_files(folder)]
+            for file, inside in walk_files(folder):
+                items.append(self._staged_file(file, entry_path(prefix + inside)))
         except BaseException:
-            self._files, self._folders = before
+            self._drop(items)
             raise
+        self._put(items, replace=overwrite)
+        return [item.entry for item in items]
 
     def add_reference(self, source: str | Entry, name: str | None = None, *, checksum: bool = True) -> list[Entry]:
         """Track bytes by where they are, without copying them.
@@ -232,13 +234,7 @@ class Artifact:
         self._check_open()
         by_uri = [_shared(source, name)] if isinstance(source, Entry) else resolve(source, name, checksum=checksum)
         found = list(by_uri)
-        before = self._files.copy(), self._folders.copy()
-        try:
-            for entry in found:
-                self._put(DraftEntry(entry, None), replace=False)
-        except BaseException:
-            self._files, self._folders = before
-            raise
+        self._put([DraftEntry(entry, None) for entry in found], replace=False)
         return found
 
     def remove(self, path: str | Entry) -> None:
@@ -249,54 +245,31 @@ class Artifact:
             StateError: The draft was logged.
         """
         self._check_open()
-        gone = entry_path(path.path if isinstance(path, Entry) else path)
-        doomed = [known for known in self._files if known == gone or known.startswith(gone + "/")]
-        if not doomed:
-            message = f"{gone!r} is not in artifact {self.name!r}"
-            raise NotFoundError(message, kind=ErrorKind.ENTRY_NOT_FOUND)
-        for known in doomed:
-            del self._files[known]
-            self._count_folders(known, -1)
+        self._tree.remove(path.path if isinstance(path, Entry) else path)
 
-    def _put(self, item: DraftEntry, *, replace: bool) -> None:
-        path = item.entry.path
-        known = self._files.get(path)
-        if known is not None and not replace and known.entry != item.entry:
-            message = f"{path!r} is in artifact {self.name!r} already, with other content; overwrite=True replaces it"
-            raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
-        self._refuse_clash(path)
-        if known is None:
-            self._count_folders(path, 1)
-        self._files[path] = item
+    def _staged_file(self, source: Path, path: str) -> DraftEntry:
+        staged = self._stage().stage_file(source)
+        return DraftEntry(Entry(path, staged.digest, staged.size), staged)
 
-    def _refuse_clash(self, path: str) -> None:
-        """Refuse a file where a folder is, or a file as a folder."""
-        parents = list(_parents(path))
-        taken = path if path in self._folders else next((parent for parent in parents if parent in self._files), None)
-        if taken is not None:
-            message = f"Invalid artifact path {path!r}: {taken!r} cannot be both a file and a folder"
-            raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
+    def _put(self, items: list[DraftEntry], *, replace: bool) -> None:
+        """Add entries, all or none; what was staged for them goes if they cannot be."""
+        try:
+            self._check_open()
+            self._tree.put(items, replace=replace)
+        except BaseException:
+            self._drop(items)
+            raise
 
-    def _free_path(self, path: str, *, replace: bool) -> str:
-        path = entry_path(path)
-        self._refuse_clash(path)
-        if path in self._files and not replace:
-            message = f"{path!r} is in artifact {self.name!r} already; mode 'w' replaces it"
-            raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
-        return path
-
-    def _count_folders(self, path: str, change: int) -> None:
-        for parent in _parents(path):
-            count = self._folders.get(parent, 0) + change
-            if count:
-                self._folders[parent] = count
-            else:
-                del self._folders[parent]
+    def _drop(self, items: list[DraftEntry]) -> None:
+        for item in items:
+            if item.staged is not None and self._staging is not None:
+                self._staging.drop(item.staged)
 
     def _stage(self) -> Staging:
-        if self._staging is None:
-            self._staging = staging_home.new_staging()
-        return self._staging
+        with self._turn:
+            if self._staging is None:
+                self._staging = staging_home.new_staging()
+            return self._staging
 
     def _check_open(self) -> None:
         if self._logged is not None:
@@ -307,13 +280,18 @@ class Artifact:
 
 def draft_parts(artifact: Artifact) -> tuple[list[DraftEntry], Staging | None]:
     """Return what a draft holds, for whoever logs it."""
-    return list(artifact._files.values()), artifact._staging  # noqa: SLF001 (the one door for commit)
+    return artifact._tree.items(), artifact._staging  # noqa: SLF001 (the one door for commit)
 
 
 def mark_logged(artifact: Artifact, project: Path, version: VersionRecord) -> None:
     """Freeze a draft that was logged and let its staged bytes go."""
     artifact._logged = (project, version)  # noqa: SLF001 (the one door for commit)
-    if artifact._staging is not None:  # noqa: SLF001
+    let_go(artifact)
+
+
+def let_go(artifact: Artifact) -> None:
+    """Let the staged bytes of a draft go, which nobody will log any more."""
+    if artifact._staging is not None:  # noqa: SLF001 (the one door for commit)
         artifact._staging.close()  # noqa: SLF001
         artifact._staging = None  # noqa: SLF001
 
@@ -330,24 +308,10 @@ def logged_as(artifact: Artifact) -> tuple[Path, VersionRecord]:
     return artifact._logged  # noqa: SLF001 (the one door for commit)
 
 
-def refuse_clashes(paths: Iterable[str]) -> None:
-    """Refuse paths one of which would be a file and a folder.
-
-    Raises:
-        InvalidInputError: There is one; it is named.
-    """
-    files = set(paths)
-    taken = next((parent for path in files for parent in _parents(path) if parent in files), None)
-    if taken is not None:
-        message = f"Invalid artifact path {taken!r}: it cannot be both a file and a folder"
-        raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
-
-
 def draft_from(name: str, type: str, description: str | None, metadata: JsonObject, entries: list[Entry]) -> Artifact:
     """Return a draft that begins with the entries of a version; nothing is copied."""
     draft = Artifact(name, type, description, metadata)
-    for entry in entries:
-        draft._put(DraftEntry(entry, None), replace=False)  # noqa: SLF001 (a second constructor)
+    draft._put([DraftEntry(entry, None) for entry in entries], replace=False)  # noqa: SLF001 (a second constructor)
     return draft
 
 
@@ -380,9 +344,3 @@ def _checked_size(entry: Entry) -> int | None:
         message = f"size {shown(size)} of {entry.path!r}: give a number of bytes, or None where it is unknown"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
     return size
-
-
-def _parents(path: str) -> Iterator[str]:
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path

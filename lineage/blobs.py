@@ -18,6 +18,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
@@ -64,8 +65,8 @@ class Staged:
 class Staging:
     """A folder of one draft, in which its bytes wait to be logged; gone when the draft is.
 
-    Small contents share one spool file, as creating a file costs more than writing 10 KB. A kernel lock on
-    the folder's lock file tells ``gc`` in any process that its owner lives.
+    Several threads may stage at once. Small contents share one spool file, as creating a file costs more than
+    writing 10 KB. A kernel lock on the folder's lock file tells ``gc`` in any process that its owner lives.
 
     Args:
         parent: The folder it is made in.
@@ -73,19 +74,22 @@ class Staging:
 
     def __init__(self, parent: Path) -> None:
         self.folder = parent / unique_name()
-        with storage_errors("cannot stage bytes"):
+        with storage_errors("cannot stage bytes"), ExitStack() as undo:
             self.folder.mkdir(mode=0o700)
+            undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
             descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            undo.callback(os.close, descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._spool = (self.folder / "spool").open("w+b", buffering=0)
+            undo.pop_all()
         self._end = 0
-        self._next = 0
+        self._names = count(1)
+        self._turn = threading.Lock()
         self.close = weakref.finalize(self, _discard, self.folder, descriptor, self._spool, os.getpid())
 
     def new_path(self) -> Path:
         """Return a name in the folder that nothing bears yet."""
-        self._next += 1
-        return self.folder / f"{self._next}"
+        return self.folder / f"{next(self._names)}"
 
     def stage(self, source: Reader) -> Staged:
         """Copy what `source` gives and return its digest: the digest is that of the stored bytes."""
@@ -138,11 +142,11 @@ class Staging:
             staged.path.unlink(missing_ok=True)
 
     def _spool_bytes(self, data: bytes) -> Staged:
-        staged = Staged(Digest(blake3(data).hexdigest()), len(data), None, self._end)
+        with self._turn:
+            start, self._end = self._end, self._end + len(data)
         with storage_errors("cannot stage bytes"):
-            _write_all(self._spool.fileno(), data, self._end)
-        self._end += len(data)
-        return staged
+            _write_all(self._spool.fileno(), data, start)
+        return Staged(Digest(blake3(data).hexdigest()), len(data), None, start)
 
     def _clone(self, source: BinaryIO, size: int) -> Staged | None:
         """Reflink a large file, then hash the clone; None where that cannot be done."""
@@ -201,6 +205,7 @@ class BlobFolder:
             with storage_errors("cannot make the blob folder"):
                 self.root.mkdir(exist_ok=True)  # not its parents: a project that was removed stays so
                 self.temporary.mkdir(exist_ok=True)
+                _refuse_link(self.root, self.temporary)
                 sync_folder(self.root)
                 sync_folder(self.root.parent)
         note_own(self.root)
@@ -267,6 +272,7 @@ class BlobFolder:
         target = self.path_of(staged.digest)
         with storage_errors("cannot store bytes"):
             target.parent.mkdir(exist_ok=True)
+            _refuse_link(target.parent)
             source = self._on_our_disk(source)
             with _removed_on_error(source):
                 _sync_file(source)
@@ -322,7 +328,9 @@ class BlobFolder:
     def _shards(self) -> list[Path]:
         if not self.root.is_dir():
             return []
-        return [child for child in self.root.iterdir() if len(child.name) == 2 and child.is_dir()]  # noqa: PLR2004 (two hex digits)
+        found = [child for child in self.root.iterdir() if len(child.name) == 2 and child.is_dir()]  # noqa: PLR2004 (two hex digits)
+        _refuse_link(self.root, *found)
+        return found
 
     def delete(self, digest: Digest) -> None:
         """Remove a blob; nothing happens if it is not there."""
@@ -333,6 +341,7 @@ class BlobFolder:
         """Move a damaged blob aside and return where it lies now; `source` if its bytes are not in its place."""
         with storage_errors("cannot quarantine bytes"):
             self.quarantine_folder.mkdir(exist_ok=True)
+            _refuse_link(self.quarantine_folder)
             target = self.quarantine_folder / f"{digest}.{unique_name()}"
             (source or self.path_of(digest)).rename(target)
             sync_folder(self.quarantine_folder)
@@ -342,7 +351,16 @@ class BlobFolder:
         """Return what lies in ``tmp`` and belongs to no living process; call it inside :meth:`collecting`."""
         if not self.temporary.is_dir():
             return []
+        _refuse_link(self.root, self.temporary)
         return [child for child in sorted(self.temporary.iterdir()) if not _is_alive(child)]
+
+
+def _refuse_link(*folders: Path) -> None:
+    """Refuse a folder of ours that is a link: what it leads to is not ours to write into, let alone to clear."""
+    for folder in folders:
+        if folder.is_symlink():
+            message = f"{str(folder)!r} is a link; put the folder itself there, or link the whole project's folder"
+            raise StorageError(message)
 
 
 def _is_alive(staging: Path) -> bool:

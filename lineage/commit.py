@@ -13,14 +13,26 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from lineage.aliases import Mover, move_alias
-from lineage.artifact import Artifact, draft_parts, is_logged, logged_as, mark_logged, refuse_clashes
+from lineage.artifact import Artifact, draft_parts, is_logged, logged_as, mark_logged
 from lineage.content import RowsAhead, listing, put_bytes, put_listing, put_manifest
 from lineage.errors import ErrorKind, InvalidInputError, StateError
 from lineage.jsondata import JsonObject, JsonValue, plain_object
 from lineage.records import Entry, VersionRecord
 from lineage.statements import artifacts, content, edges, runs
 from lineage.store import Store, find_artifact, find_version
-from lineage.values import LATEST, Reference, alias_name, callback, new_uid, prose, shown, tag_name
+from lineage.tree import refuse_clashes
+from lineage.values import (
+    LATEST,
+    Reference,
+    alias_name,
+    artifact_name,
+    callback,
+    label,
+    new_uid,
+    prose,
+    shown,
+    tag_name,
+)
 
 Better = tuple[str, Literal["max", "min"]]
 _MODES: Final = ("max", "min")
@@ -93,9 +105,7 @@ def log_draft(store: Store, draft: Artifact, request: LogRequest) -> VersionReco
     checked_request(request)
     if is_logged(draft):
         return _log_again(store, draft, request)
-    metadata = plain_object(draft.metadata, f"metadata of artifact {draft.name!r}")
-    if draft.description is not None:
-        prose(draft.description, f"description of artifact {draft.name!r}")
+    metadata = _checked_words(draft)
     with store.storing(), store.writing() if _is_light(draft) else nullcontext():
         try:
             record = _log(store, draft, metadata, request)
@@ -103,6 +113,15 @@ def log_draft(store: Store, draft: Artifact, request: LogRequest) -> VersionReco
             return None
     mark_logged(draft, store.path, record)
     return record
+
+
+def _checked_words(draft: Artifact) -> JsonObject:
+    """Return the metadata of a draft, and refuse what was set on it since it was made."""
+    artifact_name(draft.name)
+    label(draft.type, "artifact type")
+    if draft.description is not None:
+        prose(draft.description, f"description of artifact {draft.name!r}")
+    return plain_object(draft.metadata, f"metadata of artifact {draft.name!r}")
 
 
 def _is_light(draft: Artifact) -> bool:
@@ -135,22 +154,33 @@ def _log(store: Store, draft: Artifact, metadata: JsonObject, request: LogReques
 
 def _log_again(store: Store, draft: Artifact, request: LogRequest) -> VersionRecord:
     """Give the version a draft became, with the aliases and tags of this call."""
+    with store.writing() as connection:
+        version = logged_version(connection, store, draft)
+        (record,) = artifacts.version_records(connection, [version])
+        artifact = find_artifact(connection, record.name)
+        _note_reproduction(connection, record.name, version, draft.metadata, request)
+        _name(connection, artifact, version, request)
+        return artifacts.version_records(connection, [version])[0]
+
+
+def logged_version(connection: sqlite3.Connection, store: Store, draft: Artifact) -> int:
+    """Return the version a draft became when it was logged.
+
+    Raises:
+        StateError: It was logged into another project, or in a batch that was undone.
+        NotFoundError: The version was deleted.
+    """
     project, logged = logged_as(draft)
     if project != store.path:
         where = f"{logged.reference} of {str(project)!r}"
         message = f"artifact {draft.name!r} was logged as {where}; a draft is logged once"
         raise StateError(message, kind=ErrorKind.DRAFT_LOGGED)
-    with store.writing() as connection:
-        key = artifacts.version_by_uid(connection, logged.uid)
-        if key is None:
-            message = f"artifact {draft.name!r} was logged in a batch that was undone; make the draft again"
-            raise StateError(message, kind=ErrorKind.DRAFT_LOGGED)
-        (record,) = artifacts.version_records(connection, [key])  # its artifact may be renamed by now
-        version = find_version(connection, Reference(record.name, number=record.number))
-        artifact = find_artifact(connection, record.name)
-        _note_reproduction(connection, record.name, version, draft.metadata, request)
-        _name(connection, artifact, version, request)
-        return artifacts.version_records(connection, [version])[0]
+    key = artifacts.version_by_uid(connection, logged.uid)
+    if key is None:
+        message = f"artifact {draft.name!r} was logged in a batch that was undone; make the draft again"
+        raise StateError(message, kind=ErrorKind.DRAFT_LOGGED)
+    (record,) = artifacts.version_records(connection, [key])  # its artifact may be renamed by now
+    return find_version(connection, Reference(record.name, number=record.number))
 
 
 def _name(connection: sqlite3.Connection, artifact: int, version: int, request: LogRequest) -> None:

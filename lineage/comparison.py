@@ -82,8 +82,19 @@ def changes(old: JsonObject, new: JsonObject) -> dict[str, Change]:
     return {
         key: Change(before.get(key), after.get(key))
         for key in keys
-        if before.get(key, missing) != after.get(key, missing)
+        if not _same(before.get(key, missing), after.get(key, missing))
     }
+
+
+def _same(old: object, new: object) -> bool:
+    """Whether two JSON values are equal: unlike Python's ``==``, true is not 1."""
+    if isinstance(old, bool) or isinstance(new, bool):
+        return old is new
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_same, old, new))
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old.keys() == new.keys() and all(_same(value, new[key]) for key, value in old.items())
+    return old == new
 
 
 def _flat(data: JsonObject) -> list[tuple[str, JsonValue]]:

@@ -38,11 +38,28 @@ OLDEST_SQLITE: Final = (3, 37, 0)
 """STRICT tables came with it."""
 
 
+_FORK_PATIENCE: Final = 5.0
+"""Seconds that a fork waits for the calls of other threads: calls take milliseconds, a batch as long as it likes."""
+
+
 class _Connection(sqlite3.Connection):
-    """A connection that can be referred to weakly, which the base class cannot."""
+    """A connection that can be referred to weakly, which the base class cannot, and that knows whose it is."""
+
+    file: Path
+    thread: int
+
+    def close(self) -> None:
+        """Close it, and let a fork go on that waited for it."""
+        super().close()
+        with _calls:
+            _open_connections.discard(self)
+            _calls.notify_all()
 
 
 _open_connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
+_calls = threading.Condition()
+_inherited: set[Path] = set()
+"""Project files that the parent of this process was in a call of when it forked: SQLite takes its locks for ours."""
 
 
 @dataclass(slots=True)
@@ -135,8 +152,7 @@ class Database:
     def _session(self) -> _Session | None:
         session: _Session | None = getattr(self._local, "session", None)
         if session is not None and session.process != os.getpid():
-            message = "this process was forked inside a batch or snapshot; leave the block before you fork"
-            raise StateError(message)
+            raise StateError(_FORKED)
         return session
 
     @contextmanager
@@ -159,8 +175,12 @@ def connect(path: Path, *, writing: bool, timeout: float) -> sqlite3.Connection:
         raise FormatError(message)
     mode = "rw" if os.access(path, os.W_OK) else "ro"  # "rw" also for readers: it mends what a crash left
     uri = f"file:{quote_from_bytes(os.fsencode(path))}?mode={mode}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout, factory=_Connection)
-    _open_connections.add(connection)
+    with _calls:
+        if path in _inherited:
+            raise StateError(_FORKED)
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout, factory=_Connection)
+        connection.file, connection.thread = path, threading.get_ident()
+        _open_connections.add(connection)
     try:
         _configure(connection, path, writing=writing)
     except BaseException:
@@ -323,12 +343,32 @@ def _publish(draft: Path, path: Path) -> None:
     sync_folder(path.parent)
 
 
+_FORKED: Final = (
+    "this process was forked inside a call, a batch or a snapshot of this project; fork outside of it, or use 'spawn'"
+)
+
+
+def _wait_for_other_threads() -> None:
+    """Before a fork, let the calls of other threads end, and keep new ones out until it has happened."""
+    _calls.acquire()
+    own = threading.get_ident()
+    _calls.wait_for(lambda: all(one.thread == own for one in _open_connections), timeout=_FORK_PATIENCE)
+
+
+def _let_calls_go_on() -> None:
+    _calls.release()  # looked up now: in a child it is another
+
+
 def _keep_inherited_connections() -> None:
-    """In a forked child, keep the parent's open connections from ever being closed.
+    """In a forked child, keep the parent's open connections from ever being closed, and the child off their files.
 
     Closing one would roll back the parent's running transaction on disk. An extra reference that nobody drops
-    is the only way to stop the interpreter from doing so at exit (tests/test_fork.py).
+    is the only way to stop the interpreter from doing so at exit. Any other connection to such a file would
+    share the locks that SQLite remembers, and so read and write without one (tests/test_fork_threads.py).
     """
+    global _calls  # noqa: PLW0603 (the parent's may have threads waiting in it)
+    _calls = threading.Condition()
+    _inherited.update(connection.file for connection in _open_connections)
     if _open_connections:
         import ctypes  # noqa: PLC0415 (in a child forked inside a call only; 10 ms)
 
@@ -336,4 +376,8 @@ def _keep_inherited_connections() -> None:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
-os.register_at_fork(after_in_child=_keep_inherited_connections)
+os.register_at_fork(
+    before=_wait_for_other_threads,
+    after_in_parent=_let_calls_go_on,
+    after_in_child=_keep_inherited_connections,
+)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -21,7 +22,7 @@ from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, Storag
 from lineage.records import Entry
 from lineage.references import changed, expected_digest, fetch
 from lineage.store import Store
-from lineage.system import is_own, storage_errors, unique_name
+from lineage.system import callers_errors, is_own, storage_errors, unique_name
 from lineage.values import Digest
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -48,9 +49,12 @@ def download(
         InvalidInputError: What lies in the store would be written over or removed.
     """
     entries = list(entries)
+    progress = None if progress is None else _callers(progress)
     _refuse_store(store, Path(os.path.realpath(root)), entries, exact=exact)  # realpath: resolve() raises on loops
     with storage_errors("cannot download"):
         root.mkdir(parents=True, exist_ok=True)
+        if exact:
+            _clear_way(root, [entry.path for entry in entries])
         with _opened(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as top:
             for start in range(0, len(entries), _AT_ONCE):
                 _bring_some(store, entries[start : start + _AT_ONCE], top, progress)
@@ -58,13 +62,24 @@ def download(
             _remove_extras(root, {entry.path for entry in entries})
 
 
+def _callers(progress: Progress) -> Progress:
+    """Let an OSError of the caller's own code, such as a closed pipe, pass as it is."""
+
+    def told(count: int) -> None:
+        with callers_errors():
+            progress(count)
+
+    return told
+
+
 def _refuse_store(store: Store, root: Path, entries: Iterable[Entry], *, exact: bool) -> None:
     """Refuse to write into the project or its blobs, or to clear a folder that holds them."""
     folder = Path(os.path.realpath(store.blobs.root))
     around = store.path.is_relative_to(root)
     inside = root.is_relative_to(folder)
+    ours = {store.path.with_name(store.path.name + end) for end in ("", "-journal", "-wal", "-shm")}  # SQLite reads them
     targets = (root / entry.path for entry in entries) if around else ()
-    if inside or any(target == store.path or target.is_relative_to(folder) for target in targets):
+    if inside or any(target in ours or target.is_relative_to(folder) for target in targets):
         message = f"{str(root)!r}: the files would lie inside the store; download to another folder"
         raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
     if exact and around:
@@ -149,13 +164,12 @@ def _is_right(folder: int, name: str, entry: Entry) -> bool:
     """Whether a regular file with the right bytes is there already; hard-linked ones are replaced."""
     expected = expected_digest(entry)
     try:
-        if is_own(os.stat(name, dir_fd=folder)):
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode) or is_own(status):
             return False
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
-            return False
-        raise
+    except FileNotFoundError:
+        return False
     with open(descriptor, "rb", buffering=0) as found:  # noqa: PTH123 (a descriptor, not a path)
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or expected is None:
@@ -199,6 +213,19 @@ def _opened(descriptor: int) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _clear_way(root: Path, paths: list[str]) -> None:
+    """Remove what stands where a folder or a file goes: between two versions, one may have become the other."""
+    folders = {path[:end] for path in paths for end, sign in enumerate(path) if sign == "/"}
+    for folder in sorted(folders):  # parents first, so that no link is followed
+        found = root / folder
+        if os.path.lexists(found) and (found.is_symlink() or not found.is_dir()):
+            found.unlink()
+    for path in paths:
+        found = root / path
+        if found.is_dir() and not found.is_symlink():
+            shutil.rmtree(found)
 
 
 def _remove_extras(root: Path, wanted: set[str]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from lineage.errors import CycleError
 from lineage.records import Node
-from lineage.statements import edges
+from lineage.statements import edges, runs
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -197,8 +197,11 @@ def to_networkx(connection: sqlite3.Connection, reached: Reached, project: str) 
         names[Key("version", row)] = name
         attributes["aliases"] = sorted(json.loads(str(attributes["aliases"])))
         graph.add_node(name, **attributes)
+    crashed = frozenset(runs.crashed_runs(connection))
     for row, name, attributes in edges.run_attributes(connection, reached.runs):
         names[Key("run", row)] = name
+        if row in crashed:
+            attributes["status"] = "crashed"  # as the run itself says, before anybody wrote it down
         graph.add_node(name, **attributes)
     _add_edges(connection, reached, graph, names)
     return graph

@@ -87,24 +87,24 @@ class Run(RunFacts, Handle):
         """
         wanted = None if names is None else [prose(name, "name of a metric") for name in listed(names, "names")]
         with self._store.database.read() as connection:
-            return runs.metric_rows(connection, self.record.key, wanted)
+            return runs.metric_rows(connection, self._current(connection).key, wanted)
 
     def used_artifacts(self, type: str | None = None) -> list[Version]:
         """Return the versions it consumed, of one artifact type or of all."""
         with self._store.database.read() as connection:
-            keys = [key for key, _ in edges.inputs(connection, self.record.key)]
+            keys = [key for key, _ in edges.inputs(connection, self._current(connection).key)]
         return _of_type(load_versions(self._store, keys), type)
 
     def logged_artifacts(self, type: str | None = None) -> list[Version]:
         """Return the versions it produced, of one artifact type or of all; what it reproduced is apart."""
         with self._store.database.read() as connection:
-            keys = edges.outputs(connection, self.record.key)
+            keys = edges.outputs(connection, self._current(connection).key)
         return _of_type(load_versions(self._store, keys), type)
 
     def reproduced(self) -> list[Version]:
         """Return the versions whose content it logged once more."""
         with self._store.database.read() as connection:
-            keys = edges.reproductions(connection, self.record.key)
+            keys = edges.reproductions(connection, self._current(connection).key)
         return load_versions(self._store, keys)
 
     def update(self, *, name: str | None = None, notes: str | None = None, tags: Iterable[str] | None = None) -> Self:
@@ -325,19 +325,19 @@ class Version(VersionFacts, Handle):
     def logged_by(self) -> Run | None:
         """Return the run that produced it; None if no run did. Runs that made it once more: reproduced_by."""
         with self._store.database.read() as connection:
-            run = edges.producer(connection, self.record.id)
+            run = edges.producer(connection, self._current(connection).id)
         return load_runs(self._store, [run])[0] if run is not None else None
 
     def reproduced_by(self) -> list[Run]:
         """Return the runs that logged the same content later: evidence that it can be made again."""
         with self._store.database.read() as connection:
-            keys = edges.reproducers(connection, self.record.id)
+            keys = edges.reproducers(connection, self._current(connection).id)
         return load_runs(self._store, keys)
 
     def used_by(self) -> list[Run]:
         """Return the runs that consumed it, oldest first."""
         with self._store.database.read() as connection:
-            keys = edges.consumers(connection, self.record.id)
+            keys = edges.consumers(connection, self._current(connection).id)
         return load_runs(self._store, keys)
 
     def diff(self, other: Version) -> comparison.Comparison:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from blake3 import blake3
 
 from lineage.blobs import COPY_BUFFER
-from lineage.errors import LineageError
+from lineage.errors import LineageError, NotFoundError
 from lineage.problems import Problem, ProblemKind, Severity
 from lineage.statements import checks
 from lineage.statements import content as rows
@@ -35,8 +35,6 @@ _OURS: Final = frozenset({"tmp", "quarantine", "write.lock", "gate.lock", "gc.lo
 _SHARD: Final = re.compile(r"[0-9a-f]{2}", re.ASCII)
 _NAME: Final = re.compile(r"[0-9a-f]{62}", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_PASSING: Final = frozenset({ProblemKind.BYTES_MISSING, ProblemKind.BYTES_UNREADABLE})
-"""What a blob shows that is deleted, or logged again, while it is looked at."""
 _WARNINGS: Final = frozenset({ProblemKind.BYTES_WRITABLE, ProblemKind.STRAY_FILE, ProblemKind.FOREIGN_FILE})
 
 
@@ -106,7 +104,7 @@ def blob_problems(
         if state is None:
             return
         blob, inside = state
-        if beside is not None and beside.kind in _PASSING:
+        if beside is not None and beside.kind is ProblemKind.BYTES_MISSING:
             beside = look_beside(store, blob, content=False)
         versions = tuple(rows.references_with(connection, [blob.digest]))
     for fault in (inside, None if _is_fine(blob, beside) else beside):
@@ -185,6 +183,8 @@ def _hashed(store: Store, blob: BlobRow, progress: Progress | None) -> Fault | N
             hasher.update(piece)
             if progress is not None:
                 progress(len(piece))
+    except NotFoundError as error:  # it went since it was looked at
+        return Fault(ProblemKind.BYTES_MISSING, str(error))
     except LineageError as error:
         return Fault(ProblemKind.BYTES_UNREADABLE, str(error))
     where = f"in {str(store.blobs.path_of(blob.digest))!r}"

@@ -14,14 +14,14 @@ from lineage.artifact import staging_home
 from lineage.commit import Better, LogRequest, checked_request, log_draft
 from lineage.database import callers_code
 from lineage.deletion import PruneReport, PruneRules
-from lineage.errors import InvalidInputError
+from lineage.errors import ErrorKind, InvalidInputError, NotFoundError
 from lineage.handles import Run, Version, mover
 from lineage.linking import consume, listed_versions, produce, resolve_version
 from lineage.questions import AnyVersion, Questions
 from lineage.records import ArtifactRecord, SizeRecord
 from lineage.run import ActiveRun, start_run
 from lineage.sources import Loggable, LogOptions, as_draft
-from lineage.statements import artifacts
+from lineage.statements import artifacts, runs
 from lineage.store import find_artifact, find_project, find_run, open_store
 from lineage.upkeep import GcReport
 from lineage.values import artifact_name, callback, file_path, listed, prose, shown
@@ -158,12 +158,14 @@ class Project(Questions):
 
         Raises:
             CycleError: An edge would close a cycle; the error names it.
-            NotFoundError: There is no such run or version.
+            NotFoundError: There is no such run or version, or it was deleted.
         """
         name = run.id if isinstance(run, Run | ActiveRun) else prose(run, "run")
         inputs, outputs = listed_versions(consumed, "consumed"), listed_versions(produced, "produced")
         with self._store.writing() as connection:
             key = find_run(connection, name)
+            if runs.run_records(connection, [key])[0].deleted_at is not None:
+                raise NotFoundError(f"run {name!r} was deleted", kind=ErrorKind.RUN_NOT_FOUND)
             for version in inputs:
                 consume(connection, key, resolve_version(connection, self._store, version), None)
             for version in outputs:
@@ -216,8 +218,8 @@ class Project(Questions):
                 progress=progress,
             )
         )
-        draft = as_draft(artifact, name, type, description, metadata, default="")
-        record = log_draft(self._store, draft, request)
+        with as_draft(artifact, name, type, description, metadata, default="") as draft:
+            record = log_draft(self._store, draft, request)
         return None if record is None else Version(self._store, record)
 
     @contextmanager

@@ -253,7 +253,7 @@ class Questions:
         handle: Handle = self.node(node)
         if handle._store.path != self._store.path:  # noqa: SLF001 (handles are ours)
             raise InvalidInputError(f"{handle!r} belongs to another project")
-        return handle.key
+        return handle.live_key()
 
     def ancestors(
         self,

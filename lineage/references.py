@@ -55,10 +55,15 @@ def resolve(uri: str, name: str | None, *, checksum: bool) -> Iterator[Entry]:
     elif scheme in ("http", "https") and checksum:
         yield _http(uri, name)
     else:
-        if name is None and scheme not in ("http", "https", "s3", "gs"):
+        if name is None and not has_file_name(uri):
             message = f"{shown(uri)}: a reference of the scheme {scheme!r} needs a name (name=...)"
             raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
         yield _by_uri(uri, name or _last_part(uri))
+
+
+def has_file_name(uri: str) -> bool:
+    """Whether the last part of a URI is a file's name, by its scheme."""
+    return uri.partition(":")[0].lower() in ("file", "http", "https", "s3", "gs")
 
 
 def _by_uri(uri: str, path: str, size: int | None = None) -> Entry:

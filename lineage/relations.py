@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
@@ -31,6 +32,20 @@ class Handle(ABC):
     @abstractmethod
     def key(self) -> Key:
         """The node's kind and row."""
+
+    @abstractmethod
+    def _current(self, connection: sqlite3.Connection) -> object:
+        """Return the record as it is now; refuse a node that went with an undone batch."""
+
+    def live_key(self) -> Key:
+        """Return the key, unless the node went with an undone batch: by now its row may be another's.
+
+        Raises:
+            NotFoundError: It did.
+        """
+        with self._store.database.read() as connection:
+            self._current(connection)
+        return self.key
 
     @abstractmethod
     def __repr__(self) -> str: ...
@@ -70,7 +85,7 @@ class Handle(ABC):
             >>> [node.type for node in data.ancestors()]
             ['load']
         """
-        return related(self._store, self.key, up=True, depth=depth, keep=Keep.of(kind, types, job_types))
+        return related(self._store, self.live_key(), up=True, depth=depth, keep=Keep.of(kind, types, job_types))
 
     def descendants(
         self,
@@ -81,7 +96,7 @@ class Handle(ABC):
         job_types: Iterable[str] | None = None,
     ) -> list[Node]:
         """Return all that lies downstream, nearest first: what was made from this. Arguments as for ancestors."""
-        return related(self._store, self.key, up=False, depth=depth, keep=Keep.of(kind, types, job_types))
+        return related(self._store, self.live_key(), up=False, depth=depth, keep=Keep.of(kind, types, job_types))
 
     def graph(
         self,
@@ -97,7 +112,7 @@ class Handle(ABC):
             depth: At most so many edges away.
             collapse: Merge runs by job type, and versions by artifact type or name.
         """
-        return extract_graph(self._store, [self.key], direction=direction, depth=depth, collapse=collapse)
+        return extract_graph(self._store, [self.live_key()], direction=direction, depth=depth, collapse=collapse)
 
 
 class Keep:

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Final, Self, Unpack, cast, overload
 
 from lineage import capture
-from lineage.artifact import Artifact
-from lineage.commit import Better, LogRequest, checked_request, log_draft
+from lineage.artifact import Artifact, is_logged
+from lineage.commit import Better, LogRequest, checked_request, log_draft, logged_version
 from lineage.document import Document
 from lineage.errors import ConflictError, ErrorKind, InvalidInputError, LineageError, NotFoundError, StateError
 from lineage.handles import Run, Version, load_runs, mover
@@ -210,7 +210,8 @@ class ActiveRun:
     ) -> Version:
         """Say that the run consumes a version, and return it. Saying it again changes nothing.
 
-        A draft is logged first, without a producer. What this run logged itself comes back without an edge.
+        A draft is logged first, without a producer; one that was logged already stands for its version. What this
+        run logged itself comes back without an edge.
 
         Args:
             artifact: A reference such as ``"mnist-raw:latest"``, a version, or a draft.
@@ -231,11 +232,14 @@ class ActiveRun:
             check_type(connection, version, type)
             consume(connection, self._key, version, role)
 
-        if isinstance(artifact, Artifact):
+        if isinstance(artifact, Artifact) and not is_logged(artifact):
             record = cast("VersionRecord", log_draft(self._store, artifact, LogRequest(mover(), then=use)))
             return Version(self._store, record)  # None comes of only_if_better alone
         with self._store.writing() as connection:
-            version = resolve_version(connection, self._store, artifact)
+            if isinstance(artifact, Artifact):
+                version = logged_version(connection, self._store, artifact)  # and its aliases stay where they are
+            else:
+                version = resolve_version(connection, self._store, artifact)
             use(connection, version)
             return Version(self._store, artifacts.version_records(connection, [version])[0])
 
@@ -321,9 +325,9 @@ class ActiveRun:
                 then=lambda connection, _: self._check_there(connection),
             )
         )
-        draft = as_draft(artifact, name, type, description, metadata, default=f"run-{self.id}-")
-        self.flush()
-        record = log_draft(self._store, draft, request)
+        with as_draft(artifact, name, type, description, metadata, default=f"run-{self.id}-") as draft:
+            self.flush()
+            record = log_draft(self._store, draft, request)
         return None if record is None else Version(self._store, record)
 
     def used_artifacts(self, type: str | None = None) -> list[Version]:
@@ -487,4 +491,11 @@ def _flush_active_runs() -> None:
             run.flush_if_owned()
 
 
+def _renew_locks() -> None:
+    """In a forked child, free the runs that another thread was in a call of: it is not there to free them."""
+    for run in list(_active):
+        run._lock = threading.RLock()  # noqa: SLF001 (of this module)
+
+
 atexit.register(_flush_active_runs)
+os.register_at_fork(after_in_child=_renew_locks)

@@ -55,7 +55,19 @@ def storage_errors(action: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.__dict__.get("of_others"):
+            raise
         raise storage_error(error, action) from error
+
+
+@contextmanager
+def callers_errors() -> Iterator[None]:
+    """Let an OSError that the code of others raises in the block pass as it is: it is not our file that is meant."""
+    try:
+        yield
+    except OSError as error:
+        error.__dict__["of_others"] = True
+        raise
 
 
 def storage_error(error: OSError, action: str) -> LineageError:
@@ -98,18 +110,17 @@ def file_lock(path: Path, *, timeout: float, shared: bool = False) -> Iterator[N
     owner = os.getpid()
     with storage_errors("cannot lock"):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    _lock_descriptors.add(descriptor)
     _lock(descriptor, path, timeout, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     try:
         if not shared:
             _sign(descriptor, f"process {owner} on {os.uname().nodename}")
         yield
     finally:
-        if os.getpid() == owner:
+        if os.getpid() == owner:  # a child forked inside the block has none: see _close_inherited_locks
             if not shared:
                 _sign(descriptor, "")
             _let_go(descriptor)
-        else:  # a child forked inside the block must not give up its parent's lock
-            os.close(descriptor)
 
 
 def is_locked(path: Path) -> bool:
@@ -140,7 +151,7 @@ def _lock(descriptor: int, path: Path, timeout: float, mode: int) -> None:
     except BlockingIOError:
         _wait_for_lock(descriptor, path, timeout, mode)
     except OSError as error:
-        os.close(descriptor)
+        _let_go(descriptor)
         raise storage_error(error, f"cannot lock {str(path)!r}") from error
 
 
@@ -180,14 +191,36 @@ def _wait_for_lock(descriptor: int, path: Path, timeout: float, mode: int) -> No
         message = f"{str(path)!r} is held by {_holder(path)} for longer than {timeout:g} s; try again"
         raise BusyError(message)
     if failure:
-        os.close(descriptor)
+        _let_go(descriptor)
         raise storage_error(failure[0], f"cannot lock {str(path)!r}") from failure[0]
 
 
 def _let_go(descriptor: int) -> None:
-    """Give up a lock for good: closing alone would leave it with a child that was forked meanwhile."""
+    """Give up a lock that is held or was to be.
+
+    Closing is not enough: a child forked while the file was being opened has a copy that nobody knows of.
+    """
     fcntl.flock(descriptor, fcntl.LOCK_UN)
+    _lock_descriptors.discard(descriptor)
     os.close(descriptor)
+
+
+_lock_descriptors: set[int] = set()
+
+
+def _close_inherited_locks() -> None:
+    """In a forked child, close the lock files of the parent: the kernel's lock is held until the last copy is closed.
+
+    Else a lock would outlive a parent that is killed, in a worker that knows nothing of it. Closing a copy does not
+    give up the parent's lock.
+    """
+    for descriptor in _lock_descriptors:
+        with suppress(OSError):
+            os.close(descriptor)
+    _lock_descriptors.clear()
+
+
+os.register_at_fork(after_in_child=_close_inherited_locks)
 
 
 def _holder(path: Path) -> str:

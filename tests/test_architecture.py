@@ -30,7 +30,7 @@ LAYERS = [
     {"deletion", "upkeep"},
     {"consistency", "integrity"},
     {"mending"},
-    {"verification", "download"},
+    {"verification", "download", "tree"},
     {"artifact", "listing", "document", "relations"},
     {"commit", "handles"},
     {"linking", "sources"},

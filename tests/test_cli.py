@@ -8,7 +8,9 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from conftest import draft
@@ -132,6 +134,22 @@ def test_completion_offers_commands_and_names_of_artifacts(project: lineage.Proj
     assert names.stdout.decode().split() == ["plain,model"]
 
 
+def test_completion_is_answered_in_place_of_a_command(
+    project: lineage.Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The variable that the script sets makes the difference."""
+    fill(project)
+    monkeypatch.setenv("_LINEAGE_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "lineage show sc")
+    monkeypatch.setenv("COMP_CWORD", "2")
+
+    with pytest.raises(SystemExit) as stop:
+        main([])
+
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == "plain,scores\n"
+
+
 def test_completion_without_project_offers_no_names() -> None:
     """A shell is never shown an error."""
     done = process(_LINEAGE_COMPLETE="bash_complete", COMP_WORDS="lineage show mo", COMP_CWORD="2")
@@ -236,7 +254,8 @@ def _no_project(_: lineage.Project) -> list[str]:
     return ["ls", "--project", "other.lineage"]
 
 
-ERRORS = {
+Arrange = Callable[[lineage.Project], list[str]]
+ERRORS: dict[str, tuple[int, str, Arrange]] = {
     "invalid input": (2, "InvalidInputError", lambda _: ["show", "data:v1/x"]),
     "not found": (3, "NotFoundError", lambda _: ["show", "nothing:v0"]),
     "conflict": (4, "ConflictError", lambda _: ["rm", "model:best"]),
@@ -415,6 +434,38 @@ def test_full_disk_under_stdout_is_an_error(project: lineage.Project) -> None:
     assert done.stderr.count(b"\n") == 1
 
 
+@pytest.mark.parametrize(("place", "code"), [("pipe", 141), ("/dev/full", 9)])
+def test_answer_that_cannot_be_written_is_dropped_for_good(
+    project: lineage.Project, monkeypatch: pytest.MonkeyPatch, place: str, code: int
+) -> None:
+    """What is still buffered does not come up again when the interpreter ends."""
+    fill(project)
+
+    with _broken_pipe() if place == "pipe" else Path(place).open("w") as stdout, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stdout)
+        with pytest.raises(SystemExit) as stop:
+            main(["ls"])
+
+    assert stop.value.code == code
+
+
+def _broken_pipe() -> TextIO:
+    reading, writing = os.pipe()
+    os.close(reading)
+    return os.fdopen(writing, "w")
+
+
+def test_missing_streams_are_told_as_far_as_they_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python has None where a stream was closed."""
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+
+    with pytest.raises(SystemExit) as stop:
+        main(["ls"])
+
+    assert stop.value.code == 9
+
+
 class _Interrupting(io.StringIO):
     """A stdin at which somebody presses Ctrl-C."""
 
@@ -516,6 +567,19 @@ def test_sizes_and_times_are_rounded_for_people_only(project: lineage.Project) -
 
     assert "12.3 kB" in seen("ls", "data").out
     assert good("ls", "data").lines[1].split()[3:5] == ["12345", version.created_at]
+
+
+def test_times_that_are_none_do_no_harm(project: lineage.Project) -> None:
+    """A row that somebody else wrote is shown as it stands."""
+    import sqlite3
+
+    fill(project)
+    with sqlite3.connect(project.file) as connection:
+        connection.execute("UPDATE run SET ended_at = 'later', started_at = 'soon' WHERE name = 'train-1'")
+    connection.close()
+
+    assert good("ls", "runs", "--group", "g1").lines[1].split()[3:5] == ["soon", "-"]
+    assert "soon" in seen("ls", "runs", "--group", "g1").out
 
 
 def test_time_long_ago_is_a_date(project: lineage.Project) -> None:

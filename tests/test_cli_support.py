@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -138,10 +142,21 @@ def validate(document: Any, schema: str) -> None:
 
 
 def fill(project: lineage.Project) -> None:
-    """Make data, two trainings that use it, an evaluation, and one run that failed.
+    """Make data, two trainings that use it, an evaluation, and one run that failed, in a new project.
 
-    data:v0 -> train-1 -> model:v0 -> evaluate -> scores:v0; data:v0, model:v0 -> train-2 -> model:v1 [best].
+    data:v0 -> train-1 -> model:v0 -> evaluate-1 -> scores:v0; data:v0, model:v0 -> train-2 -> model:v1 [best].
     """
+    template = _template()
+    shutil.copy(template, project.file)
+    shutil.copytree(template.with_suffix(".blobs"), project.blob_folder, dirs_exist_ok=True)
+
+
+@cache
+def _template() -> Path:
+    """Make the filled project once for all tests: ten commits take longer than a copy."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    project = lineage.open(Path(folder) / "template.lineage")
     with project.start_run("load", "load-data", config={"source": "disk"}) as run:
         run.log_artifact(draft("data", {"a.txt": "one", "b/c.txt": "two"}, description="raw data"))
     with project.start_run("train", "train-1", config={"lr": 0.1}, tags=["sweep"], group="g1") as run:
@@ -161,6 +176,7 @@ def fill(project: lineage.Project) -> None:
         run.log_artifact(again, aliases=["best"], tags=["reviewed"])
     with pytest.raises(RuntimeError), project.start_run("train", "train-3") as run:
         raise RuntimeError("out of memory")
+    return project.file
 
 
 def damage(project: lineage.Project, text: bytes = b"x" * 40_000) -> Path:

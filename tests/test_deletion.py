@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 import pytest
@@ -19,13 +19,17 @@ MakeDraft = Callable[..., lineage.Artifact]
 def log(project: lineage.Project) -> Callable[..., lineage.Version]:
     """Log a version of one small file, without a run unless one is given."""
 
-    def log(name: str, text: str, run: lineage.ActiveRun | None = None, **words: object) -> lineage.Version:
+    def log(
+        name: str,
+        text: str,
+        run: lineage.ActiveRun | None = None,
+        aliases: Sequence[str] = (),
+        tags: Sequence[str] = (),
+    ) -> lineage.Version:
         artifact = lineage.Artifact(name, "model")
         with artifact.new_file("a.txt") as file:
             file.write(text)
-        version = (run or project).log_artifact(artifact, **words)  # type: ignore[arg-type]  # the test says what
-        assert version is not None
-        return version
+        return (run or project).log_artifact(artifact, aliases=aliases, tags=tags)
 
     return log
 

@@ -197,6 +197,37 @@ def test_waiter_that_gave_up_before_a_fork_does_not_leave_the_lock_to_the_child(
         os.waitpid(child, 0)
 
 
+def hold_and_fork(path: Path, alive: Connection, door: Connection) -> None:
+    """Hold a lock, with a child that lives as long as the other end of `alive` is open."""
+    with file_lock(path, timeout=HANG):
+        if not os.fork():
+            door.close()
+            alive.poll(None)
+            os._exit(0)
+        alive.close()
+        door.send("held")
+        door.recv()
+
+
+def test_lock_of_a_killed_process_is_free_though_its_child_lives(path: Path) -> None:
+    """A worker forked while its parent held the lock does not keep it when the parent is killed."""
+    alive, theirs = spawn.Pipe()
+    here, there = spawn.Pipe()
+    process = spawn.Process(target=hold_and_fork, args=(path, theirs, there))
+    process.start()
+    theirs.close()
+    assert here.poll(HANG)
+    assert here.recv() == "held"
+
+    process.kill()
+    process.join()  # without a time-out: with one it would wait for the child's copy of a pipe
+    with file_lock(path, timeout=5):
+        pass
+    assert not alive.poll(0)  # it is still there
+
+    alive.close()
+
+
 def test_fork_inside_the_block_leaves_the_lock_with_the_parent(path: Path) -> None:
     """A child that leaves the block, or ends, does not give up its parent's lock."""
     with file_lock(path, timeout=0):

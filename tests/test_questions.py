@@ -112,7 +112,7 @@ def test_run_that_was_deleted_is_found_by_its_id_only(pipeline: Project) -> None
     """A deleted run's name is free, its id still answers."""
     pipeline.run("eval").delete()
 
-    assert pipeline.run("eval").deleted
+    assert pipeline.run("eval").record.deleted_at is not None
     with pytest.raises(NotFoundError, match="no run 'judge'"):
         pipeline.run("judge")
 
@@ -654,7 +654,12 @@ def test_common_ancestors_are_upstream_of_both(pipeline: Project) -> None:
     with pipeline.start_run("train", id="again", use="data") as run:
         log(run, "other", "other")
 
-    assert steps(pipeline.common_ancestors("model", "other")) == [("data:v0", 2), ("prep", 3), ("raw:v0", 4), ("load", 5)]
+    assert steps(pipeline.common_ancestors("model", "other")) == [
+        ("data:v0", 2),
+        ("prep", 3),
+        ("raw:v0", 4),
+        ("load", 5),
+    ]
     assert steps(pipeline.common_ancestors("report", "prep")) == [("raw:v0", 1), ("load", 2)]
 
 
@@ -713,7 +718,9 @@ def test_graph_of_an_empty_project_is_empty(project: Project) -> None:
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
-def test_graph_around_a_node_goes_as_far_as_asked(pipeline: Project, words: dict[str, Any], expected: list[str]) -> None:
+def test_graph_around_a_node_goes_as_far_as_asked(
+    pipeline: Project, words: dict[str, Any], expected: list[str]
+) -> None:
     """Direction and depth bound the graph, and the node itself is in it."""
     assert sorted(pipeline.graph("model", **words).nodes) == expected
     assert sorted(pipeline.version("model").graph(**words).nodes) == expected
@@ -1027,7 +1034,7 @@ def test_sql_with_a_recursive_select_is_let_through(project: Project) -> None:
         ("SELECT 1 AS a; SELECT 2 AS a", "one statement"),
         ("SELEC 1", "syntax error"),
         ("SELECT * FROM nowhere", "no such table: nowhere"),
-        ("SELECT nothing FROM runs", "no such column: nothing"),
+        ("SELECT nowhere FROM runs", "no such column: nowhere"),
         ("", "there is no SELECT in it"),
         ("-- a comment", "there is no SELECT in it"),
         ("SELECT 1 AS a, 2 AS b, 3 AS a", "two columns are called 'a'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -21,15 +22,13 @@ LARGE = 20_000
 """Bytes of a blob that lies beside the project file."""
 
 
-def log(project: lineage.Project, name: str, files: dict[str, bytes], **words: object) -> lineage.Version:
+def log(project: lineage.Project, name: str, files: dict[str, bytes], aliases: Sequence[str] = ()) -> lineage.Version:
     """Log a version of given files without a run."""
     draft = lineage.Artifact(name, "model")
     for path, content in files.items():
         with draft.new_file(path, "wb") as file:
             file.write(content)
-    version = project.log_artifact(draft, **words)  # type: ignore[arg-type]  # the test says what
-    assert version is not None
-    return version
+    return project.log_artifact(draft, aliases=aliases)
 
 
 def large(text: str) -> bytes:

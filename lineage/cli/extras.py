@@ -33,8 +33,7 @@ def completion(context: click.Context, _: Settings, shell: str) -> None:
 
     lineage completion bash > ~/.local/share/bash-completion/completions/lineage
     """
-    from click.shell_completion import get_completion_class
+    from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
-    found = get_completion_class(shell)
-    if found is not None:
-        emit(found(context.find_root().command, {}, "lineage", "_LINEAGE_COMPLETE").source())
+    kinds = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+    emit(kinds[shell](context.find_root().command, {}, "lineage", "_LINEAGE_COMPLETE").source())

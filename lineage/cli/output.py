@@ -105,13 +105,9 @@ def short(digest: str | None) -> str:
     return words(digest[:16] if digest is not None and on_terminal() else digest)
 
 
-def moment(text: str | None) -> str:
+def moment(text: str) -> str:
     """Return a time: ``3 minutes ago`` or a date for people, as it is stored in a pipe."""
-    if text is None:
-        return NOTHING
-    if not on_terminal():
-        return words(text)
-    return _ago(text)
+    return _ago(text) if on_terminal() else words(text)
 
 
 def _ago(text: str) -> str:

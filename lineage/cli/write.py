@@ -98,16 +98,18 @@ def log(  # noqa: PLR0913, PLR0917 (options)
 def _logged(
     project: Project, draft: Artifact, run: str | None, job_type: str | None, how: dict[str, Any]
 ) -> Version | None:
+    version: Version | None
     if job_type is not None:
         with project.start_run(job_type) as active:
-            return active.log_artifact(draft, **how)
-    if run is None:
-        return project.log_artifact(draft, **how)
-    with project.batch():  # the version and who made it, or neither
-        project.run(run)
+            version = active.log_artifact(draft, **how)
+    elif run is None:
         version = project.log_artifact(draft, **how)
-        if version is not None:
-            project.record(run, produced=[version])
+    else:
+        with project.batch():  # the version and who made it, or neither
+            project.run(run)
+            version = project.log_artifact(draft, **how)
+            if version is not None:
+                project.record(run, produced=[version])
     return version
 
 
