@@ -19,7 +19,6 @@ calls that need them.
 
 from lineage.artifact import Artifact
 from lineage.comparison import Change, Comparison
-from lineage.deletion import PruneReport
 from lineage.errors import (
     BusyError,
     ConflictError,
@@ -51,9 +50,10 @@ from lineage.records import (
     VersionRecord,
 )
 from lineage.run import ActiveRun
-from lineage.upkeep import GcReport
+from lineage.upkeep.collection import GcReport
+from lineage.upkeep.deletion import PruneReport
+from lineage.upkeep.verification import Problem, RepairReport, VerifyReport
 from lineage.values import Digest, Reference, RunStatus
-from lineage.verification import Problem, RepairReport, VerifyReport
 
 __all__ = [
     "ActiveRun",

@@ -153,7 +153,8 @@ class Artifact:
             self._check_open()
             staged = staging.adopt(written)
         except BaseException:
-            written.unlink(missing_ok=True)
+            with suppress(OSError):  # the first error is the one to tell
+                written.unlink()
             raise
         self._put([DraftEntry(Entry(path, staged.digest, staged.size), staged)], replace=replace)
 

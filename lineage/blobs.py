@@ -7,7 +7,6 @@ handed out is hashed again. This module knows no database.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import io
 import os
@@ -28,14 +27,14 @@ from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, NotFou
 from lineage.system import (
     file_lock,
     is_locked,
-    is_own,
     note_own,
+    open_source,
     storage_error,
     storage_errors,
     sync_folder,
     unique_name,
 )
-from lineage.values import Digest, shown
+from lineage.values import Digest
 
 INLINE_LIMIT: Final = 16 * 1024
 """Bytes up to which a blob lies in the project file: creating a file costs 0.03-0.3 ms, a row 0.06-0.08."""
@@ -76,7 +75,7 @@ class Staging:
         self.folder = parent / unique_name()
         with storage_errors("cannot stage bytes"), ExitStack() as undo:
             self.folder.mkdir(mode=0o700)
-            undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            undo.callback(_remove_half_made, self.folder)
             descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             undo.callback(os.close, descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -125,7 +124,7 @@ class Staging:
                 digest, size = copy_hashed(source, None)
                 return Staged(digest, size, path)
             staged = self._spool_bytes(source.read())
-        path.unlink()
+            path.unlink()
         return staged
 
     def read(self, staged: Staged) -> bytes:
@@ -139,7 +138,8 @@ class Staging:
     def drop(self, staged: Staged) -> None:
         """Forget staged bytes; a stretch of the spool stays until the draft goes."""
         if staged.path is not None:
-            staged.path.unlink(missing_ok=True)
+            with suppress(OSError):  # it goes with the draft at the latest
+                staged.path.unlink()
 
     def _spool_bytes(self, data: bytes) -> Staged:
         with self._turn:
@@ -163,12 +163,23 @@ class Staging:
         return Staged(digest, size, path)
 
 
+def _remove_half_made(folder: Path) -> None:
+    """Remove what there is of a new staging folder, without a descriptor: there may be none left."""
+    with suppress(OSError):
+        for name in ("lock", "spool"):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
 def _discard(folder: Path, descriptor: int, spool: BinaryIO, owner: int) -> None:
     """Remove a staging folder; a forked child leaves its parent's alone."""
     if os.getpid() != owner:
         return
-    spool.close()
-    shutil.rmtree(folder, ignore_errors=True)  # what stays is dead and gc's
+    spool.close()  # frees the one descriptor that a list of names takes, of which there may be no other
+    with suppress(OSError):  # what stays is dead and gc's
+        for path in list(folder.iterdir()):
+            path.unlink()
+        folder.rmdir()
     os.close(descriptor)
 
 
@@ -205,9 +216,9 @@ class BlobFolder:
             with storage_errors("cannot make the blob folder"):
                 self.root.mkdir(exist_ok=True)  # not its parents: a project that was removed stays so
                 self.temporary.mkdir(exist_ok=True)
-                _refuse_link(self.root, self.temporary)
                 sync_folder(self.root)
                 sync_folder(self.root.parent)
+        _refuse_link(self.root, self.temporary)
         note_own(self.root)
 
     @contextmanager
@@ -396,44 +407,9 @@ def temporary_staging() -> Staging:
     """Return a staging folder for a draft made while no project is open, in the system's temporary folder."""
     import tempfile  # noqa: PLC0415 (with random and hashlib 8 ms; only drafts made before any project is open need it)
 
-    return Staging(Path(tempfile.gettempdir()))
-
-
-@contextmanager
-def open_source(path: Path) -> Iterator[BinaryIO]:
-    """Open a file somebody wants to log; a FIFO or a device is refused and never waited for.
-
-    Raises:
-        InvalidInputError: It is not there, is no regular file, or is a project file that is open here.
-        StorageError: It cannot be read.
-    """
-    try:
-        _refuse_source(path, path.stat())  # before it is opened: see is_own
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except ValueError as error:
-        if isinstance(error, InvalidInputError):
-            raise
-        raise InvalidInputError(f"{shown(path)} is no path: {error}", kind=ErrorKind.SOURCE_INVALID) from error
-    except OSError as error:
-        if error.errno not in _NO_FILE:
-            raise storage_error(error, "cannot read") from error
-        message = f"no file {shown(str(path))}: {error.strerror}"
-        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID) from error
-    with storage_errors("cannot read"), open(descriptor, "rb", buffering=0) as source:  # noqa: PTH123 (a descriptor)
-        _refuse_source(path, os.fstat(descriptor))
-        yield source
-
-
-_NO_FILE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
-
-
-def _refuse_source(path: Path, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        message = f"{str(path)!r} is not a regular file; log files, not folders, FIFOs or devices"
-        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-    if is_own(status):
-        message = f"{str(path)!r} is a project file that is open here; it cannot be read as a plain file"
-        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+    with storage_errors("cannot find a temporary folder"):
+        parent = Path(tempfile.gettempdir())
+    return Staging(parent)
 
 
 def copy_hashed(
@@ -508,5 +484,6 @@ def _removed_on_error(path: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # the first error is the one to tell
+            path.unlink()
         raise

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -219,6 +219,8 @@ def check_format(connection: sqlite3.Connection, path: Path, newest: int) -> Non
     if version > newest:
         message = f"{str(path)!r} has format {version}, this lineage reads up to {newest}; upgrade lineage-db"
         raise FormatError(message, kind=ErrorKind.NEWER_FORMAT)
+    if version < 1:
+        raise FormatError(f"{str(path)!r} has format {version}, which no lineage ever wrote; restore it from a copy")
     try:
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
     except UnicodeDecodeError as error:  # sqlite3 cannot read SQLite's message where a damaged name stands in it
@@ -319,8 +321,9 @@ def create_database(path: Path, build: Callable[[sqlite3.Connection], None]) -> 
             _build(draft, build)
             _publish(draft, path)
     finally:
-        draft.unlink(missing_ok=True)
-        draft.with_name(f"{draft.name}-journal").unlink(missing_ok=True)  # TRUNCATE leaves it there, empty
+        for name in (draft.name, f"{draft.name}-journal"):  # TRUNCATE leaves the journal there, empty
+            with suppress(OSError):  # the first error is the one to tell; gc takes what stays
+                draft.with_name(name).unlink()
 
 
 def _build(draft: Path, build: Callable[[sqlite3.Connection], None]) -> None:

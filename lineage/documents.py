@@ -17,20 +17,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 
-from lineage.deletion import PruneReport
-from lineage.errors import LineageError
+import lineage
 from lineage.exports import to_json
 from lineage.jsondata import JsonObject, plain_object
 from lineage.migrations import SCHEMA_DIR
-from lineage.problems import Problem
-from lineage.records import AliasEvent, Location, Node, SearchHit, SizeRecord, Stale
-from lineage.upkeep import GcReport
-from lineage.values import RunStatus
-from lineage.verification import RepairAction
+from lineage.upkeep.verification import RepairAction
 
 if TYPE_CHECKING:
     from lineage.graph import Graph
-    from lineage.handles import Run, Version
 
 
 class _Part(BaseModel):
@@ -67,7 +61,7 @@ class RunDocument(Document):
     name: str
     job_type: str | None
     group: str | None
-    status: RunStatus
+    status: lineage.RunStatus
     config: dict[str, JsonValue]
     summary: dict[str, JsonValue]
     notes: str | None
@@ -125,7 +119,7 @@ class EntryDocument(Document):
     extra: dict[str, JsonValue]
 
 
-class NodeDocument(Document, RootModel[Node]):
+class NodeDocument(Document, RootModel[lineage.Node]):
     """A run or version met on a walk."""
 
 
@@ -144,7 +138,7 @@ class RunPageDocument(RunDocument):
     reproduced: list[VersionDocument]
 
     @classmethod
-    def from_run(cls, run: Run) -> Self:
+    def from_run(cls, run: lineage.Run) -> Self:
         """Return the page of a run; ask inside a snapshot, so that its parts agree."""
         roles = roles_of(run)
         used = [
@@ -169,7 +163,7 @@ class VersionPageDocument(VersionDocument):
     files: list[EntryDocument]
 
     @classmethod
-    def from_version(cls, version: Version) -> Self:
+    def from_version(cls, version: lineage.Version) -> Self:
         """Return the page of a version; a deleted one has no files. Ask inside a snapshot."""
         producer = version.logged_by()
         return cls(
@@ -188,7 +182,7 @@ class LogDocument(Document):
     version: VersionDocument | None
 
     @classmethod
-    def from_version(cls, version: Version | None) -> Self:
+    def from_version(cls, version: lineage.Version | None) -> Self:
         """Return the document of what ``log_artifact`` returned."""
         found = None if version is None else VersionDocument.from_record(version.record)
         return cls(logged=version is not None, version=found)
@@ -216,7 +210,7 @@ class AliasDocument(Document):
     reference: str
 
 
-class AliasEventDocument(Document, RootModel[AliasEvent]):
+class AliasEventDocument(Document, RootModel[lineage.AliasEvent]):
     """One move of an alias."""
 
 
@@ -242,15 +236,15 @@ class ComparisonDocument(Document):
     upstream: dict[str, tuple[list[str], list[str]]]
 
 
-class LocationDocument(Document, RootModel[Location]):
+class LocationDocument(Document, RootModel[lineage.Location]):
     """A path of a version that holds given bytes."""
 
 
-class SearchHitDocument(Document, RootModel[SearchHit]):
+class SearchHitDocument(Document, RootModel[lineage.SearchHit]):
     """A run, artifact or version whose words match."""
 
 
-class StaleDocument(Document, RootModel[Stale]):
+class StaleDocument(Document, RootModel[lineage.Stale]):
     """A newest version that was made from something old."""
 
 
@@ -263,15 +257,15 @@ class RowDocument(Document, RootModel[dict[str, JsonValue]]):
         return cls.from_record({name: v.hex() if isinstance(v, bytes) else v for name, v in row.items()})
 
 
-class SizeDocument(Document, RootModel[SizeRecord]):
+class SizeDocument(Document, RootModel[lineage.SizeRecord]):
     """Bytes of one artifact."""
 
 
-class PruneDocument(Document, RootModel[PruneReport]):
+class PruneDocument(Document, RootModel[lineage.PruneReport]):
     """What a prune deleted, or would delete."""
 
 
-class GcDocument(Document, RootModel[GcReport]):
+class GcDocument(Document, RootModel[lineage.GcReport]):
     """What ``gc`` took, or would take."""
 
 
@@ -279,7 +273,7 @@ class VerifyDocument(Document):
     """What ``verify`` found, and how much it looked at; `ok` if there are no errors."""
 
     ok: bool
-    problems: list[Problem]
+    problems: list[lineage.Problem]
     runs: int
     artifacts: int
     versions: int
@@ -293,7 +287,7 @@ class RepairDocument(Document):
     dry_run: bool
     ok: bool
     actions: list[RepairAction]
-    remaining: list[Problem]
+    remaining: list[lineage.Problem]
 
 
 class _GraphNode(_Part):
@@ -308,7 +302,7 @@ class RunNodeDocument(_GraphNode):
     kind: Literal["run"]
     deleted: bool
     job_type: str | None
-    status: RunStatus
+    status: lineage.RunStatus
     started_at: str
 
 
@@ -375,11 +369,11 @@ class ErrorDocument(Document):
     @classmethod
     def from_error(cls, error: Exception, message: str) -> Self:
         """Return the document of an error; one that is not of the library has the kind ``usage``."""
-        kind = str(error.kind) if isinstance(error, LineageError) else "usage"
+        kind = str(error.kind) if isinstance(error, lineage.LineageError) else "usage"
         return cls.model_validate({"error": {"kind": kind, "class": type(error).__name__, "message": message}})
 
 
-def roles_of(run: Run) -> dict[str, str | None]:
+def roles_of(run: lineage.Run) -> dict[str, str | None]:
     """Return what a run used its inputs as, by reference.
 
     Only edges know it, and only the graph gives edges: it costs the import of networkx.

@@ -77,7 +77,9 @@ def _refuse_store(store: Store, root: Path, entries: Iterable[Entry], *, exact: 
     folder = Path(os.path.realpath(store.blobs.root))
     around = store.path.is_relative_to(root)
     inside = root.is_relative_to(folder)
-    ours = {store.path.with_name(store.path.name + end) for end in ("", "-journal", "-wal", "-shm")}  # SQLite reads them
+    ours = {
+        store.path.with_name(store.path.name + end) for end in ("", "-journal", "-wal", "-shm")
+    }  # SQLite reads them
     targets = (root / entry.path for entry in entries) if around else ()
     if inside or any(target in ours or target.is_relative_to(folder) for target in targets):
         message = f"{str(root)!r}: the files would lie inside the store; download to another folder"
@@ -217,7 +219,12 @@ def _opened(descriptor: int) -> Iterator[int]:
 
 def _clear_way(root: Path, paths: list[str]) -> None:
     """Remove what stands where a folder or a file goes: between two versions, one may have become the other."""
-    folders = {path[:end] for path in paths for end, sign in enumerate(path) if sign == "/"}
+    folders: set[str] = set()
+    for path in paths:
+        parent = path.rpartition("/")[0]
+        while parent and parent not in folders:
+            folders.add(parent)
+            parent = parent.rpartition("/")[0]
     for folder in sorted(folders):  # parents first, so that no link is followed
         found = root / folder
         if os.path.lexists(found) and (found.is_symlink() or not found.is_dir()):

@@ -102,7 +102,7 @@ def _written_out(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode("ascii")
 
 
-def export(graph: nx.DiGraph[str], format: str) -> str:  # noqa: A002 - the word of the command line and of to_json
+def export(graph: nx.DiGraph[str], format: str) -> str:
     """Return the graph as text in the format of that name: mermaid, dot, graphml or json.
 
     Raises:

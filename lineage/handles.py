@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Self, TypeAlias
 
-from lineage import comparison, deletion
+from lineage import comparison
 from lineage.aliases import Mover, move_alias, remove_alias
 from lineage.artifact import Artifact, draft_from
 from lineage.blobs import copy_hashed
@@ -28,6 +28,7 @@ from lineage.records import Entry, MetricRow, RunRecord, VersionRecord
 from lineage.relations import Handle
 from lineage.statements import artifacts, content, edges, runs
 from lineage.store import Store
+from lineage.upkeep import deletion
 from lineage.values import (
     LATEST,
     Digest,
@@ -237,6 +238,8 @@ class Version(VersionFacts, Handle):
         encoding = text_encoding(encoding)
         entry = self.entry(path)
         binary = self._open_binary(entry)
+        if isinstance(binary, io.BytesIO):
+            binary = io.BufferedReader(binary)  # what is read only cannot be written to, wherever its bytes lie
         return binary if mode == "rb" else io.TextIOWrapper(binary, encoding=encoding)
 
     def _open_binary(self, entry: Entry) -> BinaryIO:

@@ -53,3 +53,5 @@ def statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+    if statement:  # comments, or a statement without its semicolon, which must not be passed over
+        yield statement

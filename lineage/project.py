@@ -9,11 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeAlias, Unpack, overload
 
-from lineage import deletion, upkeep, verification
 from lineage.artifact import staging_home
 from lineage.commit import Better, LogRequest, checked_request, log_draft
 from lineage.database import callers_code
-from lineage.deletion import PruneReport, PruneRules
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError
 from lineage.handles import Run, Version, mover
 from lineage.linking import consume, listed_versions, produce, resolve_version
@@ -23,9 +21,11 @@ from lineage.run import ActiveRun, start_run
 from lineage.sources import Loggable, LogOptions, as_draft
 from lineage.statements import artifacts, runs
 from lineage.store import find_artifact, find_project, find_run, open_store
-from lineage.upkeep import GcReport
+from lineage.upkeep import collection, deletion, verification
+from lineage.upkeep.collection import GcReport
+from lineage.upkeep.deletion import PruneReport, PruneRules
+from lineage.upkeep.verification import RepairReport, VerifyReport
 from lineage.values import artifact_name, callback, file_path, listed, prose, shown
-from lineage.verification import RepairReport, VerifyReport
 
 Progress: TypeAlias = Callable[[int], None]
 
@@ -321,7 +321,7 @@ class Project(Questions):
             compact: Also give the free pages of the project file back to the disk.
             progress: Told the bytes freed.
         """
-        return upkeep.gc(self._store, dry_run=dry_run, compact=compact, progress=callback(progress))
+        return collection.gc(self._store, dry_run=dry_run, compact=compact, progress=callback(progress))
 
     def size(self, artifact: str | None = None) -> list[SizeRecord]:
         """Return the bytes of each artifact, or of one: its own and those it shares with others."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from lineage import comparison, graph
-from lineage.blobs import copy_hashed, open_source
+from lineage.blobs import copy_hashed
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError
 from lineage.graph import Key
 from lineage.handles import Run, Version, load_runs, load_versions
@@ -22,6 +22,7 @@ from lineage.run import ActiveRun
 from lineage.staleness import find_stale
 from lineage.statements import artifacts, content, lists, runs
 from lineage.store import Store, find_artifact, find_run, find_version
+from lineage.system import open_source
 from lineage.values import (
     Digest,
     Reference,

@@ -371,6 +371,8 @@ class ActiveRun:
             _active.discard(self)
 
     def _handle(self) -> Run:
+        with self._store.database.read() as connection:
+            self._check_there(connection)
         return load_runs(self._store, [self._key])[0]
 
     def _check_running(self) -> None:

@@ -14,9 +14,9 @@ from typing import Final, NoReturn
 from lineage.blobs import BlobFolder
 from lineage.database import Database, check_format, connect, create_database, translated
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, ReadOnlyError
-from lineage.migrations import FORMAT_VERSION, SCHEMA_DIR, build_project, migrate
+from lineage.migrations import FORMAT_VERSION, SCHEMA_DIR, build_project, migrate, scripts
 from lineage.statements import artifacts, runs
-from lineage.system import note_own, storage_errors
+from lineage.system import note_own, storage_errors, sync_folder, unique_name
 from lineage.values import LATEST, Reference
 
 SUFFIX: Final = ".lineage"
@@ -122,19 +122,29 @@ def upgrade(store: Store, folder: Path) -> int:
     with store.writing() as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         copy = store.path.with_name(f"{store.path.name}.format{version}")
-        if not copy.exists():
-            _copy_database(store.path, copy)
+        if any(number > version for number, _ in scripts(folder)) and not copy.exists():
+            with storage_errors("cannot keep a copy of the older file"):
+                _copy_database(store.path, copy)
         return migrate(connection, folder)
 
 
 def _copy_database(path: Path, copy: Path) -> None:
-    """Copy through SQLite: reading the file ourselves would drop the locks this process holds on it."""
+    """Copy through SQLite: reading the file ourselves would drop the locks this process holds on it.
+
+    Under another name first: half a copy that a crash left must not pass for one.
+    """
+    draft = path.with_name(f".{path.name}.{unique_name()}.tmp")
     source = connect(path, writing=False, timeout=0)
     try:
         source.execute("PRAGMA query_only = OFF")
-        source.execute("VACUUM INTO ?", (str(copy),))
+        source.execute("VACUUM INTO ?", (str(draft),))
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        draft.rename(copy)
+        sync_folder(copy.parent)
     finally:
         source.close()
+        draft.unlink(missing_ok=True)
 
 
 def find_project() -> Path:

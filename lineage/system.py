@@ -10,8 +10,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO, Final
 
 from lineage.errors import BusyError, ErrorKind, InvalidInputError, LineageError, ReadOnlyError, StorageError
+from lineage.values import shown
 
 _HINTS = {
     errno.ENOSPC: "make room (lineage gc frees what nothing names), then call again",
@@ -237,6 +239,43 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def open_source(path: Path) -> Iterator[BinaryIO]:
+    """Open a file somebody wants to log; a FIFO or a device is refused and never waited for.
+
+    Raises:
+        InvalidInputError: It is not there, is no regular file, or is a project file that is open here.
+        StorageError: It cannot be read.
+    """
+    try:
+        _refuse_source(path, path.stat())  # before it is opened: see is_own
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:
+        if isinstance(error, InvalidInputError):
+            raise
+        raise InvalidInputError(f"{shown(path)} is no path: {error}", kind=ErrorKind.SOURCE_INVALID) from error
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise storage_error(error, "cannot read") from error
+        message = f"no file {shown(str(path))}: {error.strerror}"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID) from error
+    with storage_errors("cannot read"), open(descriptor, "rb", buffering=0) as source:  # noqa: PTH123 (a descriptor)
+        _refuse_source(path, os.fstat(descriptor))
+        yield source
+
+
+_NO_FILE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+
+def _refuse_source(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        message = f"{str(path)!r} is not a regular file; log files, not folders, FIFOs or devices"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+    if is_own(status):
+        message = f"{str(path)!r} is a project file that is open here; it cannot be read as a plain file"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
 
 
 def walk_files(root: Path) -> Iterator[tuple[Path, str]]:

@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -90,7 +89,7 @@ NOBODY = 65534
 
 
 _DROP = f"""
-import html, logging, os, sys, tempfile, unicodedata, lineage
+import ctypes, getpass, html, logging, os, pwd, sys, tempfile, unicodedata, lineage
 if os.geteuid() == 0:
     os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
 """  # after the imports: the interpreter itself may lie where only root may look

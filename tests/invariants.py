@@ -33,7 +33,9 @@ def assert_edges_have_ends(project: lineage.Project) -> None:
                 LEFT JOIN version v ON v.id = e.version WHERE r.id IS NULL OR v.id IS NULL"""
         )
         assert rows == [], table
-    assert project.sql("SELECT c.version FROM consumed c JOIN produced p ON p.version = c.version AND p.run = c.run") == []
+    assert (
+        project.sql("SELECT c.version FROM consumed c JOIN produced p ON p.version = c.version AND p.run = c.run") == []
+    )
 
 
 def assert_numbers_dense(project: lineage.Project) -> None:
@@ -52,10 +54,14 @@ def assert_aliases_right(project: lineage.Project) -> None:
     assert astray == []
     for row in project.sql("SELECT id, name, deleted_at FROM artifact"):
         live = project.sql("SELECT id FROM version WHERE artifact = ? AND deleted_at IS NULL", [row["id"]])
-        named = {one["name"]: one["version"] for one in project.sql("SELECT * FROM alias WHERE artifact = ?", [row["id"]])}
+        named = {
+            one["name"]: one["version"] for one in project.sql("SELECT * FROM alias WHERE artifact = ?", [row["id"]])
+        }
         assert ("latest" in named) == bool(live), row["name"]
         assert not (live and row["deleted_at"]), row["name"]
-        events = project.sql("SELECT name, from_version, to_version FROM alias_event WHERE artifact = ? ORDER BY id", [row["id"]])
+        events = project.sql(
+            "SELECT name, from_version, to_version FROM alias_event WHERE artifact = ? ORDER BY id", [row["id"]]
+        )
         replayed: dict[str, int] = {}
         for event in events:
             assert replayed.pop(event["name"], None) == event["from_version"], row["name"]

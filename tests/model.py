@@ -145,7 +145,7 @@ class Model:
         graph.add_edges_from((one, self.ref(key)) for key in self.keys() if (one := self.version(key).producer))
         return graph
 
-    def log(  # noqa: D417 (as the real one)
+    def log(
         self, run: str | None, name: str, type: str, files: Mapping[str, Content], *, aliases: Iterable[str] = (),
         tags: Iterable[str] = (), metadata: Mapping[str, object] | None = None, description: str | None = None,
         incremental: bool = False, force: bool = False, better: tuple[str, str] | None = None, use: str | None = None,
@@ -254,7 +254,11 @@ class Model:
         eaten = {key for run in self.runs.values() if not run.deleted for key in run.consumed}
         found = []
         for number, artifact in enumerate(self.artifacts):
-            named = {held for alias, (held, protected) in artifact.aliases.items() if aliased or protected or alias == "latest"}
+            named = {
+                held
+                for alias, (held, protected) in artifact.aliases.items()
+                if aliased or protected or alias == "latest"
+            }
             newest = artifact.live()[-keep_last:] if keep_last else []
             found += [
                 (number, n)

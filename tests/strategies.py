@@ -14,15 +14,17 @@ NAME_SIGNS = string.ascii_letters + string.digits + "_-."
 
 artifact_names = st.text(NAME_SIGNS, min_size=1, max_size=128)
 
-_printable = st.characters(exclude_categories=("Cs", "Cc", "Cf", "Co", "Cn", "Zl", "Zp", "Zs"), exclude_characters="/:@")
+_printable = st.characters(
+    exclude_categories=("Cs", "Cc", "Cf", "Co", "Cn", "Zl", "Zp", "Zs"), exclude_characters="/:@"
+)
 
 aliases = st.text(_printable, min_size=1, max_size=40).filter(
     lambda text: not (text[0] in "vV" and text[1:].isdecimal())
 )
 
-tags = st.lists(st.text(string.ascii_letters + string.digits + "_-äß漢", min_size=1, max_size=12), min_size=1, max_size=4).map(
-    " ".join
-)
+tags = st.lists(
+    st.text(string.ascii_letters + string.digits + "_-äß漢", min_size=1, max_size=12), min_size=1, max_size=4
+).map(" ".join)
 
 _part_signs = st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="/\\")
 _odd_parts = st.sampled_from(

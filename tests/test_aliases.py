@@ -11,11 +11,12 @@ from footprint import refused, unchanged
 
 import lineage
 from lineage import ConflictError, ErrorKind, InvalidInputError, NotFoundError, Project
+from lineage.aliases import Mover, remove_alias
 
 
 def log(where: Project | lineage.ActiveRun, content: str, name: str = "m", **words: Any) -> lineage.Version:
     """Log one file of this content as a version of an artifact."""
-    version = where.log_artifact(draft(name, {"file": content}), **words)
+    version: lineage.Version | None = where.log_artifact(draft(name, {"file": content}), **words)
     assert version is not None
     return version
 
@@ -146,6 +147,14 @@ def test_remove_alias_latest_is_refused(three: Project) -> None:
 
     with refused(three, InvalidInputError, "'latest' cannot be removed", ErrorKind.ALIAS_INVALID):
         version.remove_alias("latest")
+
+
+def test_remove_alias_that_is_not_there_does_nothing(three: Project) -> None:
+    """Whoever removes all aliases of a version need not know which there are."""
+    mover = Mover("2026-01-01T00:00:00.000000Z", "somebody")
+
+    with unchanged(three), three._store.writing() as connection:
+        remove_alias(connection, three.artifact("m").id, "best", mover)
 
 
 def test_add_alias_that_was_removed_begins_from_nothing(three: Project) -> None:

@@ -26,11 +26,8 @@ LAYERS = [
     {"content", "migrations"},
     {"store"},
     {"graph", "references", "aliases", "exports"},
-    {"comparison", "staleness", "problems"},
-    {"deletion", "upkeep"},
-    {"consistency", "integrity"},
-    {"mending"},
-    {"verification", "download", "tree"},
+    {"comparison", "staleness", "download", "tree"},
+    {"upkeep"},
     {"artifact", "listing", "document", "relations"},
     {"commit", "handles"},
     {"linking", "sources"},
@@ -39,7 +36,8 @@ LAYERS = [
     {"project"},
     {"__init__"},
     {"documents", "demo"},
-    {"cli", "__main__"},
+    {"cli"},
+    {"__main__"},
 ]
 """From what everybody may import to what nobody may; a module may import from above its own line only."""
 

@@ -257,7 +257,9 @@ def test_add_file_again_with_the_same_content_is_fine_and_with_other_content_ref
 
     assert artifact.add_file("a") == first
     Path("a").write_text("2")
-    with refused(project, InvalidInputError, "'a' is in artifact 'd' already, with other content", ErrorKind.PATH_INVALID):
+    with refused(
+        project, InvalidInputError, "'a' is in artifact 'd' already, with other content", ErrorKind.PATH_INVALID
+    ):
         artifact.add_file("a")
     artifact.add_file("a", overwrite=True)
 
@@ -555,7 +557,9 @@ def test_add_dir_over_other_content_is_refused_unless_it_overwrites(project: lin
 
 
 @pytest.mark.parametrize(("first", "second"), [("a", "a/b"), ("a/b", "a"), ("a/b/c", "a/b"), ("a/b", "a/b/c/d")])
-def test_add_of_a_file_where_a_folder_is_is_refused_every_way(project: lineage.Project, first: str, second: str) -> None:
+def test_add_of_a_file_where_a_folder_is_is_refused_every_way(
+    project: lineage.Project, first: str, second: str
+) -> None:
     """One name cannot be both, in whatever order and by whatever call it comes."""
     Path("source").write_text("x")
     artifact = draft("d", {first: "x"})
@@ -583,7 +587,13 @@ def test_add_of_paths_that_only_some_systems_tell_apart_is_accepted() -> None:
 
 @pytest.mark.parametrize(
     ("gone", "left"),
-    [("a", ["ab", "d/e", "d/f/g"]), ("d", ["a", "ab"]), ("d/", ["a", "ab"]), ("d/f", ["a", "ab", "d/e"]), ("./ab", ["a", "d/e", "d/f/g"])],
+    [
+        ("a", ["ab", "d/e", "d/f/g"]),
+        ("d", ["a", "ab"]),
+        ("d/", ["a", "ab"]),
+        ("d/f", ["a", "ab", "d/e"]),
+        ("./ab", ["a", "d/e", "d/f/g"]),
+    ],
 )
 def test_remove_takes_a_file_or_a_whole_folder(gone: str, left: list[str]) -> None:
     """A path is a file or a folder, never the beginning of a name."""
@@ -635,7 +645,9 @@ def test_change_of_a_logged_draft_is_refused(project: lineage.Project, call: Any
     artifact = draft("d", {"a": "1"})
     project.log_artifact(artifact)
 
-    with refused(project, StateError, r"artifact 'd' was logged as d:v0; use its new_draft\(\)", ErrorKind.DRAFT_LOGGED):
+    with refused(
+        project, StateError, r"artifact 'd' was logged as d:v0; use its new_draft\(\)", ErrorKind.DRAFT_LOGGED
+    ):
         call(artifact)
 
     assert [entry.path for entry in artifact.entries] == ["a"]

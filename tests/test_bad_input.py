@@ -290,11 +290,26 @@ def test_log_of_an_entry_whose_bytes_are_not_here_is_refused(case: Case, entry: 
     artifact = lineage.Artifact("e", "dataset")
     artifact.add_reference(entry)
 
-    with refused(case.project, lineage.InvalidInputError, "the bytes of x are not in this project", lineage.ErrorKind.CONTENT_MISSING):
+    with refused(
+        case.project,
+        lineage.InvalidInputError,
+        "the bytes of x are not in this project",
+        lineage.ErrorKind.CONTENT_MISSING,
+    ):
         case.project.log_artifact(artifact)
 
 
-HOSTILE = ["'; DROP TABLE run; --", '"', "%s%n", "$(x)`y`", "<script>alert(1)</script>", "__proto__", "{{7*7}}", "漢字 🙂", "a'b\"c"]
+HOSTILE = [
+    "'; DROP TABLE run; --",
+    '"',
+    "%s%n",
+    "$(x)`y`",
+    "<script>alert(1)</script>",
+    "__proto__",
+    "{{7*7}}",
+    "漢字 🙂",
+    "a'b\"c",
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -303,6 +303,16 @@ def test_run_on_a_terminal_gets_an_interrupt_once(project: lineage.Project) -> N
     assert started.returncode == 0
 
 
+def test_run_under_nohup_leaves_the_command_under_it(project: lineage.Project) -> None:
+    """A signal that is ignored stays ignored in the command."""
+    program = "import signal; print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN)"
+    ignoring = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *command("run", *python(program))]
+
+    done = subprocess.run(ignoring, check=True, capture_output=True, text=True)
+
+    assert done.stdout == "True\n"
+
+
 def test_run_passes_on_what_its_own_command_sends(project: lineage.Project) -> None:
     """Whoever sends it, the command gets it."""
     program = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -255,13 +256,14 @@ def test_diff_with_a_deleted_version_is_refused(project: Project) -> None:
     new = log(project, "m", {"a": "2"})
     project.version("m:v0").delete()
 
-    for ask in (
+    asks: list[Callable[[], object]] = [
         lambda: project.diff("m:v0", "m:v1"),
         lambda: project.diff("m:v1", "m:v0"),
         lambda: project.diff(old, new),
         lambda: old.diff(new),
         lambda: new.diff(old),
-    ):
+    ]
+    for ask in asks:
         with refused(project, NotFoundError, "m:v0 was deleted", ErrorKind.VERSION_DELETED):
             ask()
 
@@ -279,7 +281,8 @@ def test_diff_with_a_version_of_another_project_is_refused(project: Project, tmp
     mine = log(project, "m", {"a": "1"})
     other = log(lineage.open(tmp_path / "other.lineage"), "m", {"a": "1"})
 
-    for ask in (lambda: project.diff(mine, other), lambda: mine.diff(other)):
+    asks: list[Callable[[], object]] = [lambda: project.diff(mine, other), lambda: mine.diff(other)]
+    for ask in asks:
         with pytest.raises(InvalidInputError, match="belong"):
             ask()
 

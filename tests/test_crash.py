@@ -8,6 +8,7 @@ kill the project must open, be clean, hold what the job was told is done, and ta
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
 import signal
@@ -91,6 +92,7 @@ def serve() -> None:
     """Fork a child for each job that is asked for on stdin; tell pid, what it says and how it ended on stdout."""
     lineage.open(Path(sys.argv[1]) / "warm.lineage").start_run().finish()  # git and packages are read once
     staging_home.folder = None
+    logging.getLogger("lineage").setLevel(logging.ERROR)
     for line in sys.stdin:
         child = os.fork()
         if not child:
@@ -305,7 +307,7 @@ def test_kill_at_a_change_on_the_disk_loses_nothing(nursery: Nursery, folder: Pa
     assert (whole.exit, whole.error) == (0, "")
     points = range(1, whole.calls + 1)
 
-    for point in points if LONG else random.Random(0).sample(points, 40):  # noqa: S311 (which points are tried)
+    for point in points if LONG else random.Random(0).sample(points, 40):
         file = folder / f"p{point}.lineage"
         told = nursery.run(file, 1, kill_at=point)
         assert told.exit == -signal.SIGKILL, point
@@ -316,7 +318,7 @@ def test_kill_at_a_change_on_the_disk_loses_nothing(nursery: Nursery, folder: Pa
 @pytest.mark.slow
 def test_kill_at_random_instants_loses_nothing(nursery: Nursery, folder: Path) -> None:
     """A timer of the kernel ends the process wherever it is, also in the middle of what SQLite writes."""
-    dice = random.Random(1)  # noqa: S311 (which instants are tried)
+    dice = random.Random(1)
     killed = 0
 
     for number in range(500 if LONG else 25):
@@ -331,7 +333,7 @@ def test_kill_at_random_instants_loses_nothing(nursery: Nursery, folder: Path) -
 @pytest.mark.slow
 def test_kill_again_and_again_in_one_project_loses_nothing(nursery: Nursery, folder: Path) -> None:
     """What one crash leaves is no trap for the next: many kills in a row, then one that is let through."""
-    dice = random.Random(2)  # noqa: S311 (which points are tried)
+    dice = random.Random(2)
     file = folder / "p.lineage"
     told: list[Told] = []
 

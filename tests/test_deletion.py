@@ -9,8 +9,9 @@ from contextlib import closing
 import pytest
 
 import lineage
-from lineage import ConflictError, InvalidInputError, NotFoundError, StateError, deletion
+from lineage import ConflictError, InvalidInputError, NotFoundError, StateError
 from lineage.errors import ErrorKind
+from lineage.upkeep import deletion
 
 MakeDraft = Callable[..., lineage.Artifact]
 

@@ -377,7 +377,9 @@ def test_threads_share_a_project_and_a_run(project: lineage.Project) -> None:
     rows = project.run("r").history()
     assert [row.values for row in rows] == [{f"m{number}": turn for number in range(8)} for turn in range(5)]
     summary = project.run("r").summary
-    assert {key: summary[key] for key in summary if key.startswith("s")} == {f"s{number}": number for number in range(8)}
+    assert {key: summary[key] for key in summary if key.startswith("s")} == {
+        f"s{number}": number for number in range(8)
+    }
     assert_store_sound(project)
 
 
@@ -420,7 +422,9 @@ def test_snapshot_of_one_thread_does_not_bind_another(project: lineage.Project) 
 # --- the file itself ---
 
 
-def test_copy_of_the_project_file_between_calls_is_whole_and_loses_nothing(project: lineage.Project, tmp_path: Path) -> None:
+def test_copy_of_the_project_file_between_calls_is_whole_and_loses_nothing(
+    project: lineage.Project, tmp_path: Path
+) -> None:
     """`shutil.copy` and `open` in the program that uses the project: each copy opens, every commit stays."""
     for number in range(20):
         logged(project, f"a{number}")

@@ -20,7 +20,7 @@ from lineage.records import Node
 from lineage.values import new_uid, timestamp
 
 Graph = nx.DiGraph  # without its type argument, which the class does not take at run time
-few = settings(max_examples=settings.get_profile("default").max_examples // 2)
+few = settings(max_examples=settings().max_examples // 2)
 
 
 @contextmanager
@@ -88,7 +88,9 @@ def test_walk_for_one_kind_goes_through_the_other(steps: list[Step]) -> None:
 
             assert project.ancestors(node, kind="run") == [one for one in everything if one.kind == "run"]
             assert project.ancestors(node, kind="version") == [one for one in everything if one.kind == "version"]
-            assert project.ancestors(node, kind="run", job_types="job1") == [one for one in everything if one.type == "job1"]
+            assert project.ancestors(node, kind="run", job_types="job1") == [
+                one for one in everything if one.type == "job1"
+            ]
 
 
 @few
@@ -132,7 +134,11 @@ def test_graph_around_nodes_is_the_induced_subgraph(steps: list[Step], data: st.
         starts = data.draw(st.lists(st.sampled_from(sorted(graph)), max_size=2, unique=True))
         above = set(starts).union(*(nx.ancestors(graph, one) for one in starts))
         below = set(starts).union(*(nx.descendants(graph, one) for one in starts))
-        wanted = {"up": above, "down": below, "both": above | below} if starts else dict.fromkeys(("up", "down", "both"), set(graph))
+        wanted = (
+            {"up": above, "down": below, "both": above | below}
+            if starts
+            else dict.fromkeys(("up", "down", "both"), set(graph))
+        )
 
         for direction in ("up", "down", "both"):
             found = project.graph(*starts, direction=direction)

@@ -55,8 +55,9 @@ def test_lock_held_exclusively_names_its_holder_when_time_is_up(path: Path) -> N
     """Who waits in vain learns which process has the lock, and on which machine."""
     with holder(path) as (process, _):
         for shared in (False, True):
-            with pytest.raises(BusyError, match=rf"process {process.pid} on {os.uname().nodename}"), file_lock(
-                path, timeout=0.05, shared=shared
+            with (
+                pytest.raises(BusyError, match=rf"process {process.pid} on {os.uname().nodename}"),
+                file_lock(path, timeout=0.05, shared=shared),
             ):
                 pass
 
@@ -240,7 +241,7 @@ def test_fork_inside_the_block_leaves_the_lock_with_the_parent(path: Path) -> No
         second = os.fork()
         if not second:
             try:
-                raise SystemExit  # noqa: TRY301 (leaves the block above in the child)
+                raise SystemExit
             finally:
                 os._exit(0)
         os.waitpid(second, 0)

@@ -55,7 +55,13 @@ def test_log_returns_what_the_project_then_knows(project: lineage.Project) -> No
         version = run.log_artifact(artifact, aliases=["best", "v"], tags=["b", "a", "b"])
 
     assert version is not None
-    assert (version.name, version.type, version.number, version.file_count, version.size) == ("d", "model", 0, 2, 100_001)
+    assert (version.name, version.type, version.number, version.file_count, version.size) == (
+        "d",
+        "model",
+        0,
+        2,
+        100_001,
+    )
     assert (version.description, version.metadata, version.deleted) == ("words", {"lr": 0.1}, False)
     assert (version.aliases, version.tags) == (("best", "latest", "v"), ("a", "b"))
     assert version.record == lineage.open(project.file).version("d:v0").record
@@ -358,7 +364,9 @@ def test_log_only_if_better_takes_the_metric_from_the_run(project: lineage.Proje
     assert (first.metadata, third.metadata, third.reference) == ({"iou": 0.5}, {"iou": 0.6}, "m:v1")
 
 
-@pytest.mark.parametrize("metadata", [{}, {"iou": None}, {"iou": float("nan")}, {"iou": "0.5"}, {"iou": True}, {"iou": [1]}])
+@pytest.mark.parametrize(
+    "metadata", [{}, {"iou": None}, {"iou": float("nan")}, {"iou": "0.5"}, {"iou": True}, {"iou": [1]}]
+)
 def test_log_only_if_better_without_a_number_is_refused(project: lineage.Project, metadata: dict[str, object]) -> None:
     """What cannot be compared is an error and not a silent no."""
     with refused(project, InvalidInputError, "neither the metadata of 'm' nor the run's summary has a number 'iou'"):
@@ -522,7 +530,9 @@ def test_log_of_a_uri_tracks_it(project: lineage.Project) -> None:
     version = project.log_artifact("s3://bucket/data.tar", "d")
 
     assert version is not None
-    assert [(entry.path, entry.uri, entry.stored) for entry in version.files()] == [("data.tar", "s3://bucket/data.tar", False)]
+    assert [(entry.path, entry.uri, entry.stored) for entry in version.files()] == [
+        ("data.tar", "s3://bucket/data.tar", False)
+    ]
 
 
 def test_log_of_a_uri_of_an_unknown_scheme_takes_the_artifacts_name(project: lineage.Project) -> None:

@@ -28,10 +28,10 @@ from lineage import (
     StateError,
     StorageError,
     blobs,
-    upkeep,
 )
 from lineage.statements import upkeep as statements
 from lineage.system import is_locked
+from lineage.upkeep import collection
 from lineage.values import Digest
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -360,9 +360,9 @@ class TestGc:
         self, history: lineage.Project, monkeypatch: pytest.MonkeyPatch, step: str
     ) -> None:
         """Whatever slice it was stopped after, logging the bytes again gives them back whole."""
-        monkeypatch.setattr(upkeep, "_MANIFEST_ROWS_AT_ONCE", 1)
-        monkeypatch.setattr(upkeep, "_PARTS_AT_ONCE", 1)
-        monkeypatch.setattr(upkeep, "_BLOBS_AT_ONCE", 1)
+        monkeypatch.setattr(collection, "_MANIFEST_ROWS_AT_ONCE", 1)
+        monkeypatch.setattr(collection, "_PARTS_AT_ONCE", 1)
+        monkeypatch.setattr(collection, "_BLOBS_AT_ONCE", 1)
         original = getattr(statements, step)
         calls: list[object] = []
 
@@ -575,7 +575,7 @@ class TestGcRefuses:
     def test_gc_without_locks_takes_nothing(self, history: lineage.Project, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file system whose locks lock nobody out is no place to delete in."""
         history.prune(keep_last=1)
-        monkeypatch.setattr(upkeep, "is_locked", lambda _: False)
+        monkeypatch.setattr(collection, "is_locked", lambda _: False)
 
         with pytest.raises(StorageError, match="locks do not hold"):
             history.gc()
@@ -763,19 +763,19 @@ class TestGcBesideOthers:
         """A batch that stores bytes while gc waits for it comes to its end, and gc then leaves its bytes."""
         history.version("m:v0").delete()
         waiting = threading.Event()
-        reports: list[upkeep.GcReport] = []
+        reports: list[collection.GcReport] = []
         store = lineage.open(history.file, timeout=30)._store
 
         def collect() -> None:
             waiting.set()
-            reports.append(upkeep.gc(store))
+            reports.append(collection.gc(store))
 
         collector = threading.Thread(target=collect)
         with history.batch():
             log(history, "data", {"a": large("first")})
             collector.start()
             waiting.wait(60)
-            while not is_held(history.blob_folder / "gate.lock"):
+            while collector.is_alive() and not is_held(history.blob_folder / "gate.lock"):
                 pass
             log(history, "data", {"a": large("second")})
         collector.join(60)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -34,7 +35,7 @@ def log(where: Project | lineage.ActiveRun, name: str, content: str = "x", **wor
     type_, metadata = words.pop("type", "dataset"), words.pop("metadata", None)
     description = words.pop("description", None)
     made = draft(name, {"file.txt": content}, type=type_, metadata=metadata, description=description)
-    version = where.log_artifact(made, **words)
+    version: lineage.Version | None = where.log_artifact(made, **words)
     assert version is not None
     return version
 
@@ -49,9 +50,24 @@ def ids(found: Any) -> list[str]:
     return [one.id for one in found]
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a project with the pipeline, made once: each test works on a copy."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    project = lineage.open(folder / "p.lineage")
+    with project.batch():
+        _fill(project)
+    return folder
+
+
 @pytest.fixture
-def pipeline(project: Project) -> Project:
+def pipeline(built: Path, tmp_path: Path) -> Project:
     """A project with a small pipeline; see the top of the file."""
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
+    return lineage.open(tmp_path / "p.lineage")
+
+
+def _fill(project: Project) -> None:
     with project.start_run("load", "loader", id="load", group="first", tags=["cpu"]) as run:
         log(run, "raw", "raw", aliases=["source"])
     with project.start_run("prep", "preparer", id="prep", group="first", use=["raw"]) as run:
@@ -61,7 +77,6 @@ def pipeline(project: Project) -> Project:
         log(run, "model", "model", type="model", metadata={"iou": 0.5}, aliases=["best"])
     with project.start_run("eval", "judge", id="eval", use=["model", "data"], notes="Judged by hand") as run:
         log(run, "report", "report", type="report", description="The numbers of the judge")
-    return project
 
 
 # --- run ---
@@ -819,7 +834,7 @@ def test_graph_collapsed_by_type_merges_and_counts(pipeline: Project) -> None:
     found = pipeline.graph(collapse="type")
 
     assert found.graph == {"project": "p", "collapse": "type"}
-    assert dict(found.nodes(data=True)) == {
+    assert {name: found.nodes[name] for name in found} == {
         "type:dataset": {"kind": "type", "label": "dataset", "type": "dataset", "count": 2},
         "type:model": {"kind": "type", "label": "model", "type": "model", "count": 1},
         "type:report": {"kind": "type", "label": "report", "type": "report", "count": 1},
@@ -841,7 +856,7 @@ def test_graph_collapsed_by_name_merges_the_versions_of_an_artifact(project: Pro
 
     found = project.graph(collapse="name")
 
-    assert dict(found.nodes(data=True)) == {
+    assert {name: found.nodes[name] for name in found} == {
         "artifact:m": {"kind": "artifact", "label": "m", "type": "model", "count": 3},
         "job_type:tune": {"kind": "job_type", "label": "tune", "type": "tune", "count": 2},
     }
@@ -859,7 +874,7 @@ def test_graph_collapsed_by_name_merges_the_versions_of_an_artifact(project: Pro
 def test_graph_with_a_wrong_keyword_is_refused(pipeline: Project, words: dict[str, Any]) -> None:
     """A wrong direction, depth or way to collapse is refused, whether or not there is a node to begin at."""
     for nodes in ((), ("model",)):
-        with pytest.raises(InvalidInputError, match="direction|collapse|depth"):
+        with pytest.raises(InvalidInputError, match=r"direction|collapse|depth"):
             pipeline.graph(*nodes, **words)
 
 
@@ -1194,13 +1209,13 @@ def _undo(project: Project, make: Callable[[], Any]) -> Any:
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda project, version: version.ancestors(),
-        lambda project, version: version.descendants(),
-        lambda project, version: version.graph(),
-        lambda project, version: version.logged_by(),
-        lambda project, version: version.used_by(),
-        lambda project, version: version.reproduced_by(),
-        lambda project, version: version.files(),
+        lambda _, version: version.ancestors(),
+        lambda _, version: version.descendants(),
+        lambda _, version: version.graph(),
+        lambda _, version: version.logged_by(),
+        lambda _, version: version.used_by(),
+        lambda _, version: version.reproduced_by(),
+        lambda _, version: version.files(),
         lambda project, version: project.ancestors(version),
         lambda project, version: project.depends_on("user", version),
         lambda project, version: project.path(version, "user"),
@@ -1243,13 +1258,13 @@ def test_version_of_an_undone_batch_never_answers_for_another(project: Project, 
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda project, run: run.ancestors(),
-        lambda project, run: run.descendants(),
-        lambda project, run: run.graph(),
-        lambda project, run: run.used_artifacts(),
-        lambda project, run: run.logged_artifacts(),
-        lambda project, run: run.reproduced(),
-        lambda project, run: run.history(),
+        lambda _, run: run.ancestors(),
+        lambda _, run: run.descendants(),
+        lambda _, run: run.graph(),
+        lambda _, run: run.used_artifacts(),
+        lambda _, run: run.logged_artifacts(),
+        lambda _, run: run.reproduced(),
+        lambda _, run: run.history(),
         lambda project, run: project.descendants(run),
     ],
     ids=["ancestors", "descendants", "graph", "used", "logged", "reproduced", "history", "project.descendants"],

@@ -184,7 +184,9 @@ def test_add_reference_of_http_without_checksum_asks_nobody(site: Site) -> None:
     ],
     ids=["query", "escaped", "slash at the end", "only a slash", "only a host", "named", "named oddly"],
 )
-def test_add_reference_of_a_url_takes_its_last_part_or_the_name_given(path: str, name: str | None, expected: str) -> None:
+def test_add_reference_of_a_url_takes_its_last_part_or_the_name_given(
+    path: str, name: str | None, expected: str
+) -> None:
     """A reference lies in the artifact at the name given, else at the last part of its path."""
     entry = refer(f"http://example.invalid{path}", name, checksum=False)
 
@@ -273,14 +275,18 @@ def test_add_reference_of_http_that_never_answers_gives_up(monkeypatch: pytest.M
     """A server that takes the connection and says nothing is given up after a time."""
     monkeypatch.setattr(references, "_HTTP_TIMEOUT", 0.1)
 
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        with pytest.raises(lineage.StorageError, match="timed out") as caught:
-            refer(f"http://127.0.0.1:{listening.getsockname()[1]}/a")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        pytest.raises(lineage.StorageError, match="timed out") as caught,
+    ):
+        refer(f"http://127.0.0.1:{listening.getsockname()[1]}/a")
 
     assert caught.value.kind == lineage.ErrorKind.REMOTE
 
 
-@pytest.mark.parametrize("answer", [b"", b"hello there\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n"], ids=["nothing", "no http", "no status"])
+@pytest.mark.parametrize(
+    "answer", [b"", b"hello there\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n"], ids=["nothing", "no http", "no status"]
+)
 def test_add_reference_of_http_with_a_broken_answer_is_refused(answer: bytes) -> None:
     """What is not HTTP is a remote error as well."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -327,7 +333,9 @@ def test_download_of_http_fetches_the_bytes(project: lineage.Project, site: Site
     version.verify("out")
 
 
-def test_download_of_http_whose_etag_changed_is_refused_and_nothing_appears(project: lineage.Project, site: Site) -> None:
+def test_download_of_http_whose_etag_changed_is_refused_and_nothing_appears(
+    project: lineage.Project, site: Site
+) -> None:
     """Content that is no longer what was logged is never handed out as if it were."""
     site.pages["/a"] = Page(b"one", headers={"ETag": '"1"'})
     version = log(project, f"{site.address}/a")
@@ -425,7 +433,19 @@ def test_download_of_another_scheme_leaves_it_to_the_caller(project: lineage.Pro
 
 
 @pytest.mark.parametrize(
-    "uri", ["", "train.csv", "/data/train.csv", "C:/train.csv", "://x", "s3:", "s3://a b", "s3://a\nb", "http://[x", "file://[x/a"]
+    "uri",
+    [
+        "",
+        "train.csv",
+        "/data/train.csv",
+        "C:/train.csv",
+        "://x",
+        "s3:",
+        "s3://a b",
+        "s3://a\nb",
+        "http://[x",
+        "file://[x/a",
+    ],
 )
 def test_add_reference_of_what_is_no_uri_is_refused(uri: str) -> None:
     """A path, a drive, or a URI that cannot be read is told apart before anything is done."""
@@ -549,7 +569,7 @@ def test_add_reference_of_a_folder_that_clashes_adds_none_of_its_files(tmp_path:
 @pytest.mark.parametrize("checksum", [True, False])
 def test_add_reference_of_a_file_that_is_not_there_is_refused(tmp_path: Path, checksum: bool) -> None:
     """A reference to nothing is a mistake that is told at once."""
-    with pytest.raises(lineage.InvalidInputError, match="no file .*nowhere") as caught:
+    with pytest.raises(lineage.InvalidInputError, match=r"no file .*nowhere") as caught:
         refer((tmp_path / "nowhere").as_uri(), checksum=checksum)
 
     assert caught.value.kind == lineage.ErrorKind.SOURCE_INVALID
@@ -632,7 +652,7 @@ def test_download_of_a_file_reference_that_changed_is_refused_and_nothing_appear
     version = log(project, (tmp_path / "a").as_uri())
     (tmp_path / "a").write_text(now)
 
-    with pytest.raises(lineage.CorruptionError, match="'a': what 'file:.*' holds has changed") as caught:
+    with pytest.raises(lineage.CorruptionError, match=r"'a': what 'file:.*' holds has changed") as caught:
         version.download("out")
 
     assert (caught.value.kind, below(Path("out"))) == (lineage.ErrorKind.SOURCE_CHANGED, [])
@@ -668,7 +688,7 @@ def test_download_of_a_file_reference_whose_target_is_gone_says_where_it_was(
     elif instead == "broken link":
         target.symlink_to("nowhere")
 
-    with pytest.raises(lineage.StorageError, match="'a' points to 'file:.*', where no file is any more") as caught:
+    with pytest.raises(lineage.StorageError, match=r"'a' points to 'file:.*', where no file is any more") as caught:
         version.download("out")
 
     assert (caught.value.kind, below(Path("out"))) == (lineage.ErrorKind.CONTENT_MISSING, [])
@@ -737,7 +757,12 @@ def test_log_of_an_entry_of_a_foreign_project_is_refused_and_leaves_nothing(
     artifact = lineage.Artifact("d", "dataset")
     artifact.add_reference(foreign.entry("in/a"))
 
-    with refused(project, lineage.InvalidInputError, "the bytes of in/a are not in this project", lineage.ErrorKind.CONTENT_MISSING):
+    with refused(
+        project,
+        lineage.InvalidInputError,
+        "the bytes of in/a are not in this project",
+        lineage.ErrorKind.CONTENT_MISSING,
+    ):
         project.log_artifact(artifact)
 
 

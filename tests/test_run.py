@@ -18,6 +18,7 @@ from footprint import footprint, python, refused, tidy, unchanged  # noqa: F401 
 import lineage
 from lineage import ErrorKind, InvalidInputError, NotFoundError, StateError
 
+
 def logged(version: lineage.Version | None) -> lineage.Version:
     """Return a version that was logged for sure."""
     assert version is not None
@@ -63,7 +64,8 @@ class Settings:
 
 
 @pytest.mark.parametrize(
-    "config", [{"lr": 0.1, "depth": 2}, Settings(0.1, 2), argparse.Namespace(lr=0.1, depth=2), '{"lr": 0.1, "depth": 2}']
+    "config",
+    [{"lr": 0.1, "depth": 2}, Settings(0.1, 2), argparse.Namespace(lr=0.1, depth=2), '{"lr": 0.1, "depth": 2}'],
 )
 def test_start_run_takes_config_in_each_usual_form(project: lineage.Project, config: object) -> None:
     """A mapping, a dataclass, a namespace and JSON text mean the same config."""
@@ -142,7 +144,9 @@ def test_start_run_that_resumes_a_deleted_run_is_refused(project: lineage.Projec
     project.start_run(id="mine").finish()
     project.run("mine").delete()
 
-    with refused(project, lineage.ConflictError, "run 'mine' exists and was deleted; choose another id", ErrorKind.RUN_EXISTS):
+    with refused(
+        project, lineage.ConflictError, "run 'mine' exists and was deleted; choose another id", ErrorKind.RUN_EXISTS
+    ):
         project.start_run(id="mine", resume="allow")
 
 
@@ -277,7 +281,9 @@ def test_program_that_ends_without_finish_keeps_its_metrics_and_is_crashed() -> 
 
 def test_start_run_writes_down_the_crashed_runs_of_this_machine() -> None:
     """The next run notes what became of the ones whose process is gone."""
-    python("import lineage, os, signal; lineage.open('p.lineage').start_run(id='mine'); os.kill(os.getpid(), signal.SIGKILL)")
+    python(
+        "import lineage, os, signal; lineage.open('p.lineage').start_run(id='mine'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
     project = lineage.open("p.lineage")
 
     project.start_run().finish()

@@ -27,9 +27,9 @@ T = TypeVar("T")
 
 NAMES = st.sampled_from(("data", "model", "eval", "other"))
 BYTES = {"none": b"", "one": b"one", "two": b"two", "large": b"large" * 5_000, "other": bytes(range(256)) * 90}
-FILES = st.dictionaries(st.sampled_from(("a", "b", "a/b", "dir/c", "ü d/e")), st.sampled_from(sorted(BYTES)), max_size=3).map(
-    without_clashes
-)
+FILES = st.dictionaries(
+    st.sampled_from(("a", "b", "a/b", "dir/c", "ü d/e")), st.sampled_from(sorted(BYTES)), max_size=3
+).map(without_clashes)
 ALIASES = st.lists(st.sampled_from(("best", "prod", "old one")), max_size=2)
 TAGS = st.lists(st.sampled_from(("t1", "t 2")), max_size=2)
 PICK = st.integers(0, 30)
@@ -201,7 +201,11 @@ class Store(RuleBasedStateMachine):
         result = self.both(
             modelled,
             lambda: logger.log_artifact(
-                made, aliases=spec.aliases, tags=spec.tags, force_new_version=spec.force, only_if_better=better  # type: ignore[arg-type]
+                made,
+                aliases=spec.aliases,
+                tags=spec.tags,
+                force_new_version=spec.force,
+                only_if_better=better,  # type: ignore[arg-type]
             ),
         )
         if result is None:
@@ -372,6 +376,15 @@ class Store(RuleBasedStateMachine):
         refs = [self.model.ref(key) for key in eaten], [self.model.ref(key) for key in made]
         self.both(modelled, lambda: self.project.record(run, consumed=refs[0], produced=refs[1]))
 
+    @precondition(has_versions)
+    @rule(pick=PICK, spec=LOGS)
+    def step(self, pick: int, spec: Log) -> None:
+        """Do what a step of a pipeline does: use a version, log another."""
+        self.do_start([pick])
+        run = f"run-{self.count}"
+        if run in self.active:
+            self.log_draft(self.make_draft(spec, self.type_of(spec.name, spec.other_type)), run, spec.contents(), spec)
+
     # --- names and words ---
 
     def do_alias(self, pick: int, alias: str, protect: bool | None, override: bool) -> None:
@@ -388,7 +401,12 @@ class Store(RuleBasedStateMachine):
         self.both(modelled, lambda: self.handle(key).add_alias(alias, protect=protect, override=override))
 
     @precondition(has_versions)
-    @rule(pick=PICK, alias=st.sampled_from(("best", "prod", "latest", "v1", "a/b")), protect=st.none() | FLAG, override=FLAG)
+    @rule(
+        pick=PICK,
+        alias=st.sampled_from(("best", "prod", "latest", "v1", "a/b")),
+        protect=st.none() | FLAG,
+        override=FLAG,
+    )
     def add_alias(self, pick: int, alias: str, protect: bool | None, override: bool) -> None:
         """Move an alias, protect it, free it."""
         self.do_alias(pick, alias, protect, override)
@@ -437,9 +455,11 @@ class Store(RuleBasedStateMachine):
         """Change the words of a version."""
         self.do_update(pick, metadata, description, tags)
 
-    @rule(old=NAMES, new=NAMES)
-    def rename(self, old: str, new: str) -> None:
+    @precondition(has_versions)
+    @rule(pick=PICK, new=NAMES)
+    def rename(self, pick: int, new: str) -> None:
         """Rename an artifact, also to a name that is taken."""
+        old = self.model.artifacts[self.key(pick)[0]].name
         self.both(lambda: self.model.rename(old, new), lambda: self.project.rename_artifact(old, new))
 
     # --- taking away ---
@@ -459,9 +479,11 @@ class Store(RuleBasedStateMachine):
         """Delete a version; aliases block, protected ones more so."""
         self.do_delete(pick, delete_aliases, override)
 
-    @rule(name=NAMES, delete_aliases=FLAG, override=FLAG)
-    def delete_artifact(self, name: str, delete_aliases: bool, override: bool) -> None:
+    @precondition(has_versions)
+    @rule(pick=PICK, delete_aliases=FLAG, override=FLAG)
+    def delete_artifact(self, pick: int, delete_aliases: bool, override: bool) -> None:
         """Delete an artifact with all its versions."""
+        name = self.model.artifacts[self.key(pick)[0]].name
         self.both(
             lambda: self.model.delete_artifact(name, delete_aliases, override),
             lambda: self.project.delete_artifact(name, delete_aliases=delete_aliases, override=override),

@@ -170,7 +170,9 @@ def test_log_by_eight_processes_with_reader_and_gc_loses_nothing(project: lineag
         assert {one.reference for one in project.run(run).used_artifacts()} == {"base:v0"}
     assert len(project.runs(status="finished")) == WRITERS * LOGS
     for name in NAMES:
-        assert [one.number for one in project.versions(artifact=name, order="number")] == list(range(WRITERS * LOGS // 3))
+        assert [one.number for one in project.versions(artifact=name, order="number")] == list(
+            range(WRITERS * LOGS // 3)
+        )
     last = {number: known[-1][1] for number, (_, known) in enumerate(written)}
     assert {number: project.version(f"eval:of-{number}").reference for number in range(WRITERS)} == last
     assert_store_sound(project)
@@ -218,7 +220,11 @@ def test_write_while_another_process_holds_the_lock_names_it(project: lineage.Pr
 
     with started((hold_batch, project.file)) as [(process, door)]:
         assert heard(door) == "ready"
-        for call in (hasty.start_run, lambda: hasty.log_artifact(draft("late")), lambda: hasty.rename_artifact("a", "b")):
+        for call in (
+            hasty.start_run,
+            lambda: hasty.log_artifact(draft("late")),
+            lambda: hasty.rename_artifact("a", "b"),
+        ):
             with pytest.raises(lineage.BusyError, match=f"process {process.pid} on "):
                 call()
         assert len(hasty.versions()) == 0
@@ -238,7 +244,9 @@ def test_gc_while_another_process_logs_in_a_batch_waits_for_it(project: lineage.
             project.log_artifact(draft("one", {"a": bytes(20_000)}))
             door.send("go")
             assert not door.poll(0.2)
-            again = lineage.open(project.file, timeout=5)  # a second object of the same project: drafts stage through it
+            again = lineage.open(
+                project.file, timeout=5
+            )  # a second object of the same project: drafts stage through it
             assert again.file == project.file
             project.log_artifact(draft("two", {"a": bytes(30_000)}))
         assert heard(door) == 0

@@ -27,7 +27,8 @@ from lineage import (
 def log(where: Project | lineage.ActiveRun, name: str, content: str = "x", **words: Any) -> lineage.Version:
     """Log one file of this content as a version of an artifact."""
     type_, metadata = words.pop("type", "dataset"), words.pop("metadata", None)
-    version = where.log_artifact(draft(name, {"file": content}, type=type_, metadata=metadata), **words)
+    made = draft(name, {"file": content}, type=type_, metadata=metadata)
+    version: lineage.Version | None = where.log_artifact(made, **words)
     assert version is not None
     return version
 
@@ -156,9 +157,10 @@ def test_use_artifact_of_the_type_it_must_have_is_let_through(project: Project) 
 def test_use_artifact_of_another_type_is_refused(project: Project) -> None:
     """What is not what the program expects is not used; the message has both types."""
     log(project, "data")
-    with project.start_run() as run:
-        with refused(project, InvalidInputError, "data:v0 has type 'dataset', not 'model'", ErrorKind.TYPE_CLASH):
-            run.use_artifact("data", type="model")
+    message = "data:v0 has type 'dataset', not 'model'"
+
+    with project.start_run() as run, refused(project, InvalidInputError, message, ErrorKind.TYPE_CLASH):
+        run.use_artifact("data", type="model")
 
 
 @pytest.mark.parametrize(

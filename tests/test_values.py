@@ -48,7 +48,9 @@ def test_artifact_name_of_any_allowed_text_is_kept(name: str) -> None:
 # --- aliases ---
 
 
-@pytest.mark.parametrize("alias", ["best", "prod_ready", "jit-script", "v", "v1a", "1", "é", "vv3", "x" * 512, "a b", "..", "v-1"])
+@pytest.mark.parametrize(
+    "alias", ["best", "prod_ready", "jit-script", "v", "v1a", "1", "é", "vv3", "x" * 512, "a b", "..", "v-1"]
+)
 def test_alias_name_of_a_label_is_kept(alias: str) -> None:
     """Any printable text may be an alias, if it is not read as something else."""
     assert values.alias_name(alias) == alias
@@ -125,7 +127,9 @@ def test_run_id_of_a_label_is_kept(identifier: str) -> None:
     assert values.run_id(identifier) == identifier
 
 
-@pytest.mark.parametrize("identifier", [*NOT_TEXT, *ODD_TEXT, *(f"a{sign}b" for sign in ":;,#?/'@"), " a", "a ", "x" * 129])
+@pytest.mark.parametrize(
+    "identifier", [*NOT_TEXT, *ODD_TEXT, *(f"a{sign}b" for sign in ":;,#?/'@"), " a", "a ", "x" * 129]
+)
 def test_run_id_of_anything_else_is_refused(identifier: Any) -> None:
     """What has a meaning elsewhere, or is no line of text, is no id."""
     with pytest.raises(lineage.InvalidInputError, match="^run id ") as caught:
@@ -167,11 +171,23 @@ def test_digest_of_64_hexadecimal_digits_is_text_of_its_own_type() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [*NOT_TEXT, *ODD_TEXT, DIGEST[:-1], DIGEST + "0", DIGEST.upper(), "../" + DIGEST[3:], f"b3:{DIGEST}", DIGEST + "\n"]
+    "text",
+    [
+        *NOT_TEXT,
+        *ODD_TEXT,
+        DIGEST[:-1],
+        DIGEST + "0",
+        DIGEST.upper(),
+        "../" + DIGEST[3:],
+        f"b3:{DIGEST}",
+        DIGEST + "\n",
+    ],
 )
 def test_digest_of_anything_else_is_refused(text: Any) -> None:
     """Length, case, prefixes and paths all count."""
-    with pytest.raises(lineage.InvalidInputError, match="is no digest: a digest is 64 lower-case hexadecimal") as caught:
+    with pytest.raises(
+        lineage.InvalidInputError, match="is no digest: a digest is 64 lower-case hexadecimal"
+    ) as caught:
         Digest.parse(text)
 
     assert caught.value.kind == "digest-invalid"
@@ -350,7 +366,9 @@ def test_is_uri_of_a_scheme_and_something_is_true(text: str) -> None:
     assert values.is_uri(text)
 
 
-@pytest.mark.parametrize("text", [*NOT_TEXT, "", "a", "C:\\x", "c:x", "/a:b", "s3:", "s3:// b", "s3://\n", "1a:b", "s3://\ud800"])
+@pytest.mark.parametrize(
+    "text", [*NOT_TEXT, "", "a", "C:\\x", "c:x", "/a:b", "s3:", "s3:// b", "s3://\n", "1a:b", "s3://\ud800"]
+)
 def test_is_uri_of_anything_else_is_false(text: Any) -> None:
     """Drive letters, blanks, half characters and other types are no URI."""
     assert not values.is_uri(text)
@@ -405,7 +423,8 @@ def test_moment_that_is_none_is_refused(when: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given_list", "kept"), [((), ()), ("one", ("one",)), (["a", "b"], ("a", "b")), ({"a": 1}, ("a",)), (iter("ab"), ("a", "b"))]
+    ("given_list", "kept"),
+    [((), ()), ("one", ("one",)), (["a", "b"], ("a", "b")), ({"a": 1}, ("a",)), (iter("ab"), ("a", "b"))],
 )
 def test_listed_of_texts_is_a_tuple(given_list: Any, kept: tuple[str, ...]) -> None:
     """One text is one name and not its letters; anything that yields texts is a list."""

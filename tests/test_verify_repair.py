@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lineage
-from lineage import BusyError, CorruptionError, ReadOnlyError, StateError, StorageError, integrity, mending
-from lineage.problems import Problem, ProblemKind
+from lineage import BusyError, CorruptionError, ReadOnlyError, StateError, StorageError
 from lineage.system import file_lock
+from lineage.upkeep import integrity, mending
+from lineage.upkeep.problems import Problem, ProblemKind
 from lineage.values import Digest
 
 LARGE = 20_000
@@ -149,9 +150,9 @@ class TestSound:
         self, project: lineage.Project, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Listings are read in windows of parts, and nothing is lost between them."""
-        monkeypatch.setattr("lineage.consistency._PARTS_AT_ONCE", 2)
-        monkeypatch.setattr("lineage.consistency._ENTRIES_AT_ONCE", 4)
-        monkeypatch.setattr("lineage.integrity._BLOBS_AT_ONCE", 3)
+        monkeypatch.setattr("lineage.upkeep.consistency._PARTS_AT_ONCE", 2)
+        monkeypatch.setattr("lineage.upkeep.consistency._ENTRIES_AT_ONCE", 4)
+        monkeypatch.setattr("lineage.upkeep.integrity._BLOBS_AT_ONCE", 3)
         for count in (1, 2, 3, 500):
             log(project, "m", {f"{number:03}": str(number).encode() for number in range(count)})
 
@@ -466,7 +467,7 @@ class TestListings:
 
     def test_verify_takes_no_hash_for_a_twin(self, project: lineage.Project, monkeypatch: pytest.MonkeyPatch) -> None:
         """Paths whose hashes happen to be alike are told apart."""
-        monkeypatch.setattr("lineage.consistency.folded", lambda _: "same")
+        monkeypatch.setattr("lineage.upkeep.consistency.folded", lambda _: "same")
         log(project, "m", {"a": b"", "b": b""})
 
         assert project.verify().problems == ()

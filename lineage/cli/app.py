@@ -15,8 +15,8 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from lineage.cli.context import Settings, json_option, project_option, timeout_option
-from lineage.errors import (
+import lineage
+from lineage import (
     BusyError,
     ConflictError,
     CorruptionError,
@@ -29,6 +29,7 @@ from lineage.errors import (
     StateError,
     StorageError,
 )
+from lineage.cli.context import Settings, json_option, project_option, timeout_option
 from lineage.exports import visible
 from lineage.system import storage_error
 
@@ -250,8 +251,6 @@ def _drop_stdout() -> None:
 
 def _print_version(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 (click's signature)
     if value:
-        import lineage
-
         click.echo(f"lineage {lineage.__version__}")
         context.exit()
 

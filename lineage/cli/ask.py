@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from lineage import ArtifactRecord, Entry, Location, Project, Run, SearchHit, Stale, Version
 from lineage.cli.context import Settings, command, complete_names, where_of
 from lineage.cli.output import (
     NOTHING,
@@ -29,9 +30,6 @@ from lineage.cli.output import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from lineage.handles import Run, Version
-    from lineage.project import Project
-    from lineage.records import ArtifactRecord, Entry, Location, SearchHit, Stale
 
 _COMMON: Final = {"where", "order", "limit", "include_deleted"}
 _OPTIONS: Final = {

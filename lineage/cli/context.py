@@ -6,16 +6,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from lineage.errors import ErrorKind, InvalidInputError, LineageError, NotFoundError
+import lineage
+from lineage import ErrorKind, InvalidInputError, LineageError, NotFoundError, Project
 from lineage.jsondata import JsonObject
 from lineage.system import storage_errors
-
-if TYPE_CHECKING:
-    from lineage.project import Project
 
 
 @dataclass(slots=True)
@@ -45,8 +43,6 @@ class Settings:
         return self._open(read_only=False)
 
     def _open(self, *, read_only: bool) -> Project:
-        import lineage
-
         try:
             return lineage.open(self.project, create=False, read_only=read_only, timeout=self.timeout)
         except NotFoundError as error:

@@ -6,18 +6,13 @@ import re
 import sys
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import click
 
+from lineage import ErrorKind, InvalidInputError, NotFoundError, Project, PruneReport, Run
 from lineage.cli.context import Settings, command, complete_names
 from lineage.cli.output import amount, counted, emit, emit_document, emit_documents, note, words
-from lineage.errors import ErrorKind, InvalidInputError, NotFoundError
-
-if TYPE_CHECKING:
-    from lineage.deletion import PruneReport
-    from lineage.handles import Run
-    from lineage.project import Project
 
 _AGE: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smhdw])", re.ASCII)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -126,25 +121,20 @@ def _delete(project: Project, target: _Target, *, delete_aliases: bool, delete_v
         project.delete_artifact(target.id, delete_aliases=aliases, override=force)
 
 
-class _Age(click.ParamType[timedelta]):
-    """A duration such as 30d."""
-
-    name = "age"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:  # noqa: ANN401 (click's signature)
-        """Return it as a timedelta."""
-        if isinstance(value, timedelta):
-            return value
-        match = _AGE.fullmatch(value)
-        if match is None:
-            self.fail(f"{value!r} is no age: give a number and s, m, h, d or w, such as 30d.", param, ctx)
-        return timedelta(**{_UNITS[match[2]]: float(match[1])})
+def _age(_: click.Context, __: click.Parameter, value: str | None) -> timedelta | None:
+    """Return a duration such as 30d."""
+    if value is None:
+        return None
+    match = _AGE.fullmatch(value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no age: give a number and s, m, h, d or w, such as 30d.")
+    return timedelta(**{_UNITS[match[2]]: float(match[1])})
 
 
 @command("a prune document")
 @click.argument("artifact", required=False, metavar="[NAME]", shell_complete=complete_names)
 @click.option("--keep-last", type=int, metavar="N", help="Keep the newest so many of each artifact.")
-@click.option("--older-than", type=_Age(), metavar="AGE", help="Delete only what is older, such as 12h, 30d or 8w.")
+@click.option("--older-than", callback=_age, metavar="AGE", help="Delete only what is older, such as 12h, 30d or 8w.")
 @click.option("--type", metavar="TYPE", help="Only of artifacts of this type.")
 @click.option("--keep-aliased/--no-keep-aliased", default=True, help="Keep what an alias names.  [default: keep]")
 @click.option("--keep-tagged/--no-keep-tagged", default=True, help="Keep what bears a tag.  [default: keep]")

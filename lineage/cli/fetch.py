@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lineage import Version
 from lineage.cli.context import Settings, command, complete_names
 from lineage.cli.output import emit, emit_document, progress, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from lineage.handles import Version
 
 
 def _download_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -6,17 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lineage import AliasEvent, ErrorKind, InvalidInputError, Project, Reference, Run, Version
 from lineage.cli.ask import run_names
 from lineage.cli.context import Settings, command, complete_names
 from lineage.cli.output import NOTHING, Column, emit, emit_document, emit_documents, emit_table, moment, words
-from lineage.errors import ErrorKind, InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from lineage.handles import Run, Version
-    from lineage.project import Project
-    from lineage.records import AliasEvent
 
 
 @click.group(invoke_without_command=True)
@@ -77,8 +73,6 @@ def rm_(settings: Settings, reference: str, override: bool) -> None:  # noqa: FB
 
     lineage alias rm iv3:best
     """
-    from lineage.values import Reference
-
     parsed = Reference.parse(reference)
     if parsed.alias is None:
         message = f"{reference!r} names no alias: give NAME:ALIAS, such as {parsed.name}:best"
@@ -167,7 +161,6 @@ def _tagged(project: Project, node: str, tags: tuple[str, ...], *, remove: bool)
 def _answer_tags(settings: Settings, found: Run | Version) -> None:
     if settings.json:
         from lineage.documents import RunDocument, VersionDocument
-        from lineage.handles import Version
 
         document = VersionDocument if isinstance(found, Version) else RunDocument
         return emit_document(document.from_record(found.record))

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import click
 
+from lineage import RunRecord
 from lineage.exports import visible
 from lineage.jsondata import JsonValue, json_text
 
 if TYPE_CHECKING:
     from lineage.documents import Document
-    from lineage.records import RunRecord
 
 T = TypeVar("T")
 NOTHING: Final = "-"

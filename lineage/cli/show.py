@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from lineage import Change, Comparison, Entry, Run, Version
 from lineage.cli.ask import file_columns
 from lineage.cli.context import Settings, command, complete_names
 from lineage.cli.output import (
@@ -33,10 +34,7 @@ from lineage.cli.output import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lineage.comparison import Change, Comparison
-    from lineage.handles import Run, Version
     from lineage.jsondata import JsonObject, JsonValue
-    from lineage.records import Entry
 
 _MOST: Final = 20
 """Lines of one section that people see unless they ask for all."""
@@ -51,8 +49,6 @@ def show(settings: Settings, node: str, whole: bool) -> None:  # noqa: FBT001 (a
     Of a version: aliases, tags, producer, who reproduced it and who consumed it, metadata, files. Of a run: inputs,
     outputs, config, summary, code and environment. The name of an artifact stands for its newest version.
     """
-    from lineage.handles import Version
-
     project = settings.reading()
     with project.snapshot():
         found = project.node(node)
@@ -66,7 +62,6 @@ def show(settings: Settings, node: str, whole: bool) -> None:  # noqa: FBT001 (a
 
 def _show_document(found: Run | Version) -> None:
     from lineage.documents import RunPageDocument, VersionPageDocument
-    from lineage.handles import Version
 
     if isinstance(found, Version):
         emit_document(VersionPageDocument.from_version(found))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from lineage import GcReport, Problem, RepairReport, SizeRecord, VerifyReport
 from lineage.cli.context import Settings, command, complete_names
 from lineage.cli.output import (
     Column,
@@ -25,10 +26,6 @@ from lineage.cli.output import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lineage.problems import Problem
-    from lineage.records import SizeRecord
-    from lineage.upkeep import GcReport
-    from lineage.verification import RepairReport, VerifyReport
 
 _DAMAGED: Final = 10
 """The exit code of a CorruptionError, for problems that are reported and not raised."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
+from lineage import Node, Project, Version
 from lineage.cli.context import Settings, command, complete_names
 from lineage.cli.output import NOTHING, Column, emit, emit_document, emit_documents, emit_table, note, words
 from lineage.system import storage_errors
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lineage.graph import Graph
-    from lineage.project import Project
-    from lineage.records import Node
 
 _FORMATS: Final = ("mermaid", "dot", "graphml", "json")
 
@@ -87,7 +86,6 @@ def _emit_nodes(settings: Settings, nodes: list[Node]) -> None:
 
 def _emit_tree(project: Project, node: str, direction: Literal["up", "down"], depth: int | None) -> None:
     from lineage.exports import tree_text
-    from lineage.handles import Version
 
     with project.snapshot():
         root = project.node(node)

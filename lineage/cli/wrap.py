@@ -14,18 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from lineage import ActiveRun, Artifact, ErrorKind, InvalidInputError, Project, RunStatus
 from lineage.cli.context import Settings, command, object_of, source_of
 from lineage.cli.output import note
 from lineage.cli.write import fill, type_of
-from lineage.errors import ErrorKind, InvalidInputError
 from lineage.exports import visible
-from lineage.values import RunStatus, artifact_name, label
+from lineage.values import artifact_name, label
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from lineage.project import Project
-    from lineage.run import ActiveRun
 
 _PASSED: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT, signal.SIGQUIT)
 _ENDING: Final = frozenset({signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT})
@@ -123,7 +121,6 @@ def _record(
 
 
 def _log_output(active: ActiveRun, output: _Output, *, lenient: bool) -> None:
-    from lineage.artifact import Artifact
 
     if lenient and not os.path.lexists(output.path):
         _warn(f"{output.path!r} is not there, so {output.name} was not logged")
@@ -177,9 +174,15 @@ class _Passing:
 
 @contextmanager
 def _passing_signals() -> Iterator[_Passing]:
-    """For the block, hand signals on instead of obeying them: the command decides, and the run is still recorded."""
+    """For the block, hand signals on instead of obeying them: the command decides, and the run is still recorded.
+
+    What is ignored, as under nohup, stays so for both.
+    """
     passing = _Passing()
-    before = {number: signal.signal(number, passing) for number in _PASSED}
+    handlers = {number: signal.getsignal(number) for number in _PASSED}
+    before = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, passing)
     try:
         yield passing
     finally:

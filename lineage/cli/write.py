@@ -5,18 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import click
 
+import lineage
+from lineage import Artifact, InvalidInputError, NotFoundError, Project, Version
 from lineage.cli.context import Settings, command, object_of, source_of
 from lineage.cli.output import emit, emit_document, note, progress, words
-from lineage.errors import InvalidInputError, NotFoundError
-
-if TYPE_CHECKING:
-    from lineage.artifact import Artifact
-    from lineage.handles import Version
-    from lineage.project import Project
 
 _SUFFIX: Final = ".lineage"
 _UNSPECIFIED: Final = "unspecified"
@@ -31,8 +27,6 @@ def init(settings: Settings, path: str | None) -> None:
     PATH is the file (".lineage" may be left out), or a folder: then the project that lies there, else a file named
     after it. If not said, this folder.
     """
-    import lineage
-
     file = _project_file(path or settings.project)
     there = file.exists()
     project = lineage.open(file, timeout=settings.timeout)
@@ -150,8 +144,6 @@ def type_of(project: Project, name: str, type: str | None) -> str:
 
 def _named(project: Project, name: str, type: str | None, description: str | None, metadata: object) -> Artifact:
     """Return an empty draft."""
-    from lineage.artifact import Artifact
-
     return Artifact(name, type_of(project, name, type), description, metadata)
 
 

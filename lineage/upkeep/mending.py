@@ -15,14 +15,14 @@ from typing import Final
 from lineage.aliases import Mover, move_alias, remove_alias
 from lineage.blobs import INLINE_LIMIT, Staged, Staging
 from lineage.capture import host
-from lineage.consistency import Listing, listed
-from lineage.integrity import BlobRow, Fault, look_beside, look_up
 from lineage.manifests import manifest_digest
-from lineage.problems import Problem, ProblemKind
 from lineage.statements import artifacts, checks, runs
 from lineage.statements import content as rows
 from lineage.store import Store
 from lineage.system import storage_errors
+from lineage.upkeep.consistency import Listing, listed
+from lineage.upkeep.integrity import BlobRow, Fault, look_beside, look_up
+from lineage.upkeep.problems import Problem, ProblemKind
 from lineage.values import LATEST, timestamp
 
 _DAMAGE: Final = (ProblemKind.BYTES_DAMAGED, ProblemKind.BYTES_SIZE, ProblemKind.BYTES_REPLACED)

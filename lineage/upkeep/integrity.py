@@ -17,13 +17,13 @@ from blake3 import blake3
 
 from lineage.blobs import COPY_BUFFER
 from lineage.errors import LineageError, NotFoundError
-from lineage.problems import Problem, ProblemKind, Severity
 from lineage.statements import checks
 from lineage.statements import content as rows
 from lineage.statements.upkeep import known_blobs
 from lineage.store import Store
 from lineage.system import storage_errors
-from lineage.upkeep import bounded, shards
+from lineage.upkeep.collection import bounded, shards
+from lineage.upkeep.problems import Problem, ProblemKind, Severity
 from lineage.values import Digest
 
 Progress = Callable[[int], None]

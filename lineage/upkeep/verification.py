@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from lineage.consistency import row_problems
 from lineage.errors import BusyError, LineageError, StateError
-from lineage.integrity import Progress, Seen, blob_problems, byte_problems, folder_problems, look_up
-from lineage.mending import Step, plan, troubled
-from lineage.problems import Problem, ProblemKind, guarded
 from lineage.statements import checks
 from lineage.store import Store
+from lineage.upkeep.consistency import row_problems
+from lineage.upkeep.integrity import Progress, Seen, blob_problems, byte_problems, folder_problems, look_up
+from lineage.upkeep.mending import Step, plan, troubled
+from lineage.upkeep.problems import Problem, ProblemKind, guarded
 
 __all__ = ["Problem", "ProblemKind", "RepairAction", "RepairReport", "VerifyReport", "repair", "verify"]
 

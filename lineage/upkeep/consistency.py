@@ -16,11 +16,11 @@ from lineage.errors import LineageError
 from lineage.graph import Key, path_names
 from lineage.jsondata import parse_object
 from lineage.manifests import case_twins, folded, manifest_digest, part_digest
-from lineage.problems import Problem, ProblemKind, Severity, guarded
 from lineage.records import Entry
 from lineage.statements import checks, content
 from lineage.store import Store
-from lineage.upkeep import bounded
+from lineage.upkeep.collection import bounded
+from lineage.upkeep.problems import Problem, ProblemKind, Severity, guarded
 from lineage.values import LATEST, alias_name, artifact_name, entry_path, run_id
 
 _UID: Final = re.compile(r"[0-9a-hjkmnp-tv-z]{26}", re.ASCII)

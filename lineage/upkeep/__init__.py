@@ -1,0 +1,1 @@
+"""Upkeep: deleting, collecting garbage, verifying, repairing; never a side effect of anything else."""
