@@ -52,7 +52,7 @@ from lineage.records import (
 from lineage.run import ActiveRun
 from lineage.upkeep.collection import GcReport
 from lineage.upkeep.deletion import PruneReport
-from lineage.upkeep.verification import Problem, RepairReport, VerifyReport
+from lineage.upkeep.verification import Problem, RepairAction, RepairReport, VerifyReport
 from lineage.values import Digest, Reference, RunStatus
 
 __all__ = [
@@ -83,6 +83,7 @@ __all__ = [
     "PruneReport",
     "ReadOnlyError",
     "Reference",
+    "RepairAction",
     "RepairReport",
     "Run",
     "RunRecord",

@@ -405,9 +405,9 @@ def remove_tree(path: Path) -> None:
 
 def temporary_staging() -> Staging:
     """Return a staging folder for a draft made while no project is open, in the system's temporary folder."""
-    import tempfile  # noqa: PLC0415 (with random and hashlib 8 ms; only drafts made before any project is open need it)
-
     with storage_errors("cannot find a temporary folder"):
+        import tempfile  # noqa: PLC0415 (with random and hashlib 8 ms; only drafts made before any project is open need it)
+
         parent = Path(tempfile.gettempdir())
     return Staging(parent)
 

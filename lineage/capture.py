@@ -25,7 +25,7 @@ from blake3 import blake3
 from lineage.jsondata import JsonObject, json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from importlib.metadata import Distribution
 
 GIT_TIMEOUT: Final = 5.0
@@ -125,12 +125,30 @@ def code() -> CodeRecord:
         >>> code().command == code().command
         True
     """
-    script, here = _script(), _working_folder()
+    return _code(_command(sys.orig_argv or getattr(sys, "argv", [])), _script())
+
+
+def code_of(command: Sequence[str]) -> CodeRecord:
+    """Return what another program runs, by its command line in this working folder.
+
+    Its script is the first argument that is a file of the folder, as in ``python train.py``.
+
+    Example:
+        >>> code_of(["true"]).command
+        ('true',)
+    """
+    with suppress(OSError, ValueError):
+        return _code(_command(command), next((Path(one).resolve() for one in command if Path(one).is_file()), None))
+    return _code(_command(command), None)
+
+
+def _code(command: tuple[str, ...], script: Path | None) -> CodeRecord:
+    here = _working_folder()
     roots = (_repository(folder) for folder in (script and script.parent, here) if folder)
     root = next(filter(None, roots), None)
     commit, branch, dirty, remote = _git_facts(root) if root else (None, None, None, None)
     return CodeRecord(
-        command=_command(),
+        command=command,
         script=_clean(_relative(script, (root, here))) if script else None,
         script_digest=_file_digest(script) if script else None,
         git_commit=commit,
@@ -213,8 +231,7 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _command() -> tuple[str, ...]:
-    arguments = sys.orig_argv or getattr(sys, "argv", [])
+def _command(arguments: Sequence[str]) -> tuple[str, ...]:
     command = [_clean(text if len(text) <= MAX_ARGUMENT else f"{text[:MAX_ARGUMENT]}…") for text in arguments]
     left_out = len(command) - MAX_ARGUMENTS
     return tuple(command) if left_out <= 0 else (*command[:MAX_ARGUMENTS], f"… {left_out:,} more")

@@ -58,6 +58,11 @@ class RunFacts:
         """Words about it."""
         return self.record.notes
 
+    @property
+    def deleted(self) -> bool:
+        """Whether only its place in the graph is left."""
+        return self.record.deleted_at is not None
+
 
 class VersionFacts:
     """The attributes of a version, as they were when it was asked for."""

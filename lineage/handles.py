@@ -96,6 +96,12 @@ class Run(RunFacts, Handle):
             keys = [key for key, _ in edges.inputs(connection, self._current(connection).key)]
         return _of_type(load_versions(self._store, keys), type)
 
+    def used_as(self) -> dict[str, str]:
+        """Return what it used versions as, by reference, where it said so."""
+        with self._store.database.read() as connection:
+            roles = {key: role for key, role in edges.inputs(connection, self.record.key) if role is not None}
+        return {version.reference: roles[version.key.row] for version in load_versions(self._store, list(roles))}
+
     def logged_artifacts(self, type: str | None = None) -> list[Version]:
         """Return the versions it produced, of one artifact type or of all; what it reproduced is apart."""
         with self._store.database.read() as connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from lineage.upkeep import collection, deletion, verification
 from lineage.upkeep.collection import GcReport
 from lineage.upkeep.deletion import PruneReport, PruneRules
 from lineage.upkeep.verification import RepairReport, VerifyReport
-from lineage.values import artifact_name, callback, file_path, listed, prose, shown
+from lineage.values import artifact_name, callback, file_path, label, listed, prose, shown
 
 Progress: TypeAlias = Callable[[int], None]
 
@@ -99,6 +99,7 @@ class Project(Questions):
         notes: str | None = None,
         resume: str = "never",
         use: Iterable[AnyVersion] | AnyVersion = (),
+        command: Sequence[str] | None = None,
     ) -> ActiveRun:
         """Start a run; use it as a context manager. What it uses from the start is written with it, at once.
 
@@ -116,6 +117,7 @@ class Project(Questions):
             resume: ``"never"`` makes a new run, ``"must"`` goes on with the run of this id, ``"allow"`` does
                 either. Config given to a resumed run is merged into its own.
             use: Versions it consumes.
+            command: The command line of another program that is the run's code; this process's if not said.
 
         Raises:
             ConflictError: There is a run of this id, and `resume` is ``"never"``.
@@ -142,10 +144,15 @@ class Project(Questions):
             notes=notes,
             resume=resume,
             use=use,
+            command=command,
         )
 
     def record(
-        self, run: str | Run | ActiveRun, *, consumed: Iterable[AnyVersion] = (), produced: Iterable[AnyVersion] = ()
+        self,
+        run: str | Run | ActiveRun,
+        *,
+        consumed: Iterable[AnyVersion] | Mapping[AnyVersion, str | None] = (),
+        produced: Iterable[AnyVersion] = (),
     ) -> None:
         """Write edges that are known already, all or none: the door for tools that keep their own lineage.
 
@@ -153,7 +160,7 @@ class Project(Questions):
 
         Args:
             run: The run, also a finished one.
-            consumed: Versions it consumed.
+            consumed: Versions it consumed, or a mapping of them to what it used them as.
             produced: Versions it produced.
 
         Raises:
@@ -161,13 +168,14 @@ class Project(Questions):
             NotFoundError: There is no such run or version, or it was deleted.
         """
         name = run.id if isinstance(run, Run | ActiveRun) else prose(run, "run")
+        roles = {one: role and label(role, "use_as") for one, role in _roles(consumed).items()}
         inputs, outputs = listed_versions(consumed, "consumed"), listed_versions(produced, "produced")
         with self._store.writing() as connection:
             key = find_run(connection, name)
             if runs.run_records(connection, [key])[0].deleted_at is not None:
                 raise NotFoundError(f"run {name!r} was deleted", kind=ErrorKind.RUN_NOT_FOUND)
             for version in inputs:
-                consume(connection, key, resolve_version(connection, self._store, version), None)
+                consume(connection, key, resolve_version(connection, self._store, version), roles.get(version))
             for version in outputs:
                 produce(connection, key, resolve_version(connection, self._store, version))
 
@@ -235,7 +243,8 @@ class Project(Questions):
     def snapshot(self) -> Iterator[None]:
         """Answer every question in the block from one state of the project, over one connection.
 
-        Writers wait to commit until it ends, so keep it short; writing inside it is refused.
+        Writers wait to commit until it ends, so keep it short; writing inside it is refused. Inside a batch it is
+        the batch's own view, and changes nothing.
         """
         with self._store.database.read(), callers_code():
             yield
@@ -344,3 +353,8 @@ class Project(Questions):
             progress: Told the bytes checked.
         """
         return verification.repair(self._store, dry_run=dry_run, progress=callback(progress))
+
+
+def _roles(consumed: Iterable[AnyVersion] | Mapping[AnyVersion, str | None]) -> Mapping[AnyVersion, str | None]:
+    """Return what versions were used as, where the caller said so."""
+    return consumed if isinstance(consumed, Mapping) else {}

@@ -96,8 +96,12 @@ def local_path(uri: str) -> Path:
     """
     parts = uri_parts(uri)
     path = Path(os.fsdecode(unquote_to_bytes(parts.path)))
-    if parts.netloc not in ("", "localhost") or not path.is_absolute() or "\0" in str(path):
-        message = f"{shown(uri)}: a file reference names an absolute path of this machine, as in 'file:///data/train'"
+    plain = parts.netloc in ("", "localhost") and not parts.query and not parts.fragment and "#" not in uri
+    if not plain or not path.is_absolute() or "\0" in str(path):
+        message = (
+            f"{shown(uri)}: a file reference names an absolute path of this machine, as in 'file:///data/train'; "
+            "write '?' and '#' in it as %3F and %23"
+        )
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
     return path
 

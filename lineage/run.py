@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self, Unpack, cast, overload
@@ -415,11 +415,14 @@ def start_run(  # noqa: PLR0913 (each is a word users of W&B know, all but two b
     notes: str | None,
     resume: str,
     use: Iterable[str | Reference | Version] | str | Reference | Version,
+    command: Sequence[str] | None,
 ) -> ActiveRun:
     """Make or resume a run; with its inputs it is one transaction. ``Project.start_run`` documents it."""
     if resume not in _RESUMES:
         raise InvalidInputError(f"resume={shown(resume)}: use one of {', '.join(_RESUMES)}")
     row = _run_row(job_type, name, id, config=config, group=group, notes=notes)
+    if command is not None:
+        row["code"] = json_text(capture.code_of(listed(command, "command")).document())
     checked_tags = [tag_name(tag) for tag in listed(tags, "tags")]
     inputs = listed_versions(use, "use")
     environment = capture.environment()

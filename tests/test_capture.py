@@ -766,6 +766,27 @@ def test_host_of_process_with_odd_name_is_told_apart(tmp_path: Path) -> None:
     assert int(process.split(":")[1]) > 1
 
 
+# Another program
+
+
+def test_code_of_command_names_its_script_and_keeps_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first argument that is a file of the working folder is the script."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text("print(1)")
+
+    record = capture.code_of(["python", "train.py", "--lr", "0.1"])
+
+    assert record.command == ("python", "train.py", "--lr", "0.1")
+    assert record.script == "train.py"
+    assert record.script_digest == "eb0a329935d3b4eeb3296baab288f2594cb32f3152f5d26a98bb4ef488a954b2"
+
+
+@pytest.mark.parametrize("words", [["true"], ["a\0b"], []], ids=["no file", "no path", "nothing"])
+def test_code_of_command_without_a_file_has_no_script(words: list[str]) -> None:
+    """Nothing is made up, and nothing raises."""
+    assert capture.code_of(words).script is None
+
+
 # Cost
 
 

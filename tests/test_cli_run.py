@@ -56,6 +56,16 @@ def test_run_records_inputs_and_outputs(project: lineage.Project) -> None:
     assert run.record.ended_at is not None
 
 
+def test_run_records_the_command_as_its_code(project: lineage.Project) -> None:
+    """What ran is the command and its script, not the program that watched over it."""
+    Path("train.py").write_text("print(1)")
+
+    good("run", "--", sys.executable, "train.py")
+
+    code = only_run(project).record.code
+    assert code["command"] == [sys.executable, "train.py"]
+
+
 def test_run_output_keeps_the_type_of_its_artifact(project: lineage.Project) -> None:
     """A type need not be repeated."""
     project.log_artifact(draft("model", {"w": "1"}, type="model"))

@@ -804,3 +804,10 @@ def test_add_reference_of_an_entry_made_by_hand_with_a_broken_uri_is_refused(uri
     """A URI that nobody can take apart would fail at every download, so it is not kept."""
     with pytest.raises(lineage.InvalidInputError, match="is no URI"):
         lineage.Artifact("d", "dataset").add_reference(Entry("a", "z", 1, uri, stored=False))
+
+
+@pytest.mark.parametrize("tail", ["#part", "?x=1"])
+def test_add_reference_of_a_file_with_a_tail_is_refused(tail: str) -> None:
+    """What follows '#' or '?' would be dropped in silence: it has to be written as %23 or %3F."""
+    with pytest.raises(lineage.InvalidInputError, match="%23"):
+        lineage.Artifact("a", "dataset").add_reference(f"file:///data/train{tail}")

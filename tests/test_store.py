@@ -294,27 +294,28 @@ def test_open_with_any_byte_of_the_header_flipped_works_or_is_a_lineage_error(pr
     log(project)
     sound = project.file.read_bytes()
 
+    raised = 0
     for place in range(100):
-        for flip in (0x01, 0xFF):
-            damaged = bytearray(sound)
-            damaged[place] ^= flip
-            project.file.write_bytes(damaged)
-            try:
-                again = lineage.open(project.file)
-                again.version("d").files()
-                log(again, "e", str(place))
-            except LineageError:
-                pass
+        damaged = bytearray(sound)
+        damaged[place] ^= 0x01 if place % 2 else 0xFF
+        project.file.write_bytes(damaged)
+        try:
+            lineage.open(project.file).version("d").files()
+            project.start_run(id=str(place))
+        except LineageError:
+            raised += 1
 
     project.file.write_bytes(sound)
+    assert raised > 20
     assert project.version("d").number == 0
 
 
 @pytest.mark.parametrize("part", ["cut in half", "cut by a byte", "second page", "last page", "all but the header"])
 def test_open_of_a_damaged_file_works_or_is_a_lineage_error(project: lineage.Project, part: str) -> None:
     """Pages that are gone or rubbish are met with an error of ours."""
-    for number in range(50):
-        log(project, f"d{number}", str(number) * 1_000)
+    with project.batch():
+        for number in range(50):
+            log(project, f"d{number}", str(number) * 1_000)
     data = bytearray(project.file.read_bytes())
     match part:
         case "cut in half":

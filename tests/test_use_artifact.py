@@ -604,3 +604,24 @@ def test_log_artifact_forced_has_a_producer_of_its_own(chain: Project) -> None:
     assert version.reference == "a:v1"
     assert ("again", "a:v1") in edges(chain)
     assert chain.version("a:v0").reproduced_by() == []
+
+
+def test_record_of_a_mapping_keeps_what_versions_were_used_as(chain: Project) -> None:
+    """A tool that knows the roles of its inputs writes them with the edges."""
+    run = chain.start_run(id="tool")
+    run.finish()
+
+    chain.record("tool", consumed={"a:v0": "data", "b:v0": None})
+
+    assert chain.run("tool").used_as() == {"a:v0": "data"}
+    assert [version.reference for version in chain.run("tool").used_artifacts()] == ["a:v0", "b:v0"]
+
+
+def test_record_of_a_role_that_is_no_label_writes_nothing(chain: Project) -> None:
+    """A role is one line of a table, as with use_artifact."""
+    chain.start_run(id="tool").finish()
+
+    with pytest.raises(lineage.InvalidInputError, match="use_as"):
+        chain.record("tool", consumed={"a:v0": "two\nlines"})
+
+    assert chain.run("tool").used_artifacts() == []

@@ -83,7 +83,7 @@ def run(  # noqa: PLR0913, PLR0917 (options)
     if shutil.which(arguments[0]) is None:
         _warn(f"no command {arguments[0]!r}")
         context.exit(_NOT_FOUND)
-    with project.start_run(**about, use=inputs) as active:
+    with project.start_run(**about, use=inputs, command=arguments) as active:
         code = _record(project, active, arguments, wanted, log_always=log_always)
     _tell(active)
     context.exit(code)

@@ -176,7 +176,7 @@ def _entries_outside(connection: sqlite3.Connection, version: int, other: int) -
 
 
 def locations(connection: sqlite3.Connection, digest: str) -> list[Location]:
-    """Return where live versions hold given bytes, or point to bytes with this digest."""
+    """Return where live versions hold given bytes; references to bytes elsewhere do not count."""
     rows = connection.execute(
         """SELECT a.name || ':v' || v.number, e.path, b.digest, b.size
            FROM blob b JOIN entry e ON e.blob = b.id JOIN manifest_part p ON p.part = e.part
