@@ -174,7 +174,7 @@ def connect(path: Path, *, writing: bool, timeout: float) -> sqlite3.Connection:
         message = f"SQLite {sqlite3.sqlite_version} is too old: lineage needs 3.37 or newer"
         raise FormatError(message)
     mode = "rw" if os.access(path, os.W_OK) else "ro"  # "rw" also for readers: it mends what a crash left
-    uri = f"file:{quote_from_bytes(os.fsencode(path))}?mode={mode}"
+    uri = f"{file_uri(path)}?mode={mode}"
     with _calls:
         if path in _inherited:
             raise StateError(_FORKED)
@@ -187,6 +187,11 @@ def connect(path: Path, *, writing: bool, timeout: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def file_uri(path: Path) -> str:
+    """Return a path as SQLite takes any path: also one that is no text, or that it would read as something else."""
+    return f"file:{quote_from_bytes(os.fsencode(path))}"
 
 
 def _configure(connection: sqlite3.Connection, path: Path, *, writing: bool) -> None:
@@ -219,7 +224,7 @@ def check_format(connection: sqlite3.Connection, path: Path, newest: int) -> Non
     if version > newest:
         message = f"{str(path)!r} has format {version}, this lineage reads up to {newest}; upgrade lineage-db"
         raise FormatError(message, kind=ErrorKind.NEWER_FORMAT)
-    if version < 1:
+    if version < 0:
         raise FormatError(f"{str(path)!r} has format {version}, which no lineage ever wrote; restore it from a copy")
     try:
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()

@@ -161,7 +161,8 @@ class ActiveRun:
             self._next_step = max(self._next_step, step + 1)
             for name, value in values.items():
                 self.summary[name] = _finite(value)
-            if len(self._rows) >= _FLUSH_ROWS or time.monotonic() - self._flushed >= _FLUSH_SECONDS:
+            late = len(self._rows) >= _FLUSH_ROWS or time.monotonic() - self._flushed >= _FLUSH_SECONDS
+            if late and not self._store.database.in_block:
                 self.flush()
 
     def flush(self) -> None:
@@ -173,7 +174,8 @@ class ActiveRun:
                 with self._store.writing() as connection:
                     self._check_there(connection)
                     self._write(connection, config, summary)
-                self._note_saved(config, summary)
+                if not self._store.database.in_block:  # a batch may yet be undone: what it wrote is written again
+                    self._note_saved(config, summary)
 
     def flush_if_owned(self) -> None:
         """Flush, unless this is a forked copy of the process that started the run."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from lineage.blobs import BlobFolder
-from lineage.database import Database, check_format, connect, create_database, translated
+from lineage.database import Database, check_format, connect, create_database, file_uri, translated
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, ReadOnlyError
 from lineage.migrations import FORMAT_VERSION, SCHEMA_DIR, build_project, migrate, scripts
 from lineage.statements import artifacts, runs
@@ -137,7 +137,7 @@ def _copy_database(path: Path, copy: Path) -> None:
     source = connect(path, writing=False, timeout=0)
     try:
         source.execute("PRAGMA query_only = OFF")
-        source.execute("VACUUM INTO ?", (str(draft),))
+        source.execute("VACUUM INTO ?", (file_uri(draft),))
         with draft.open("rb") as written:
             os.fsync(written.fileno())
         draft.rename(copy)

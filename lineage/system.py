@@ -37,7 +37,8 @@ def note_own(path: Path) -> None:
 def is_own(status: os.stat_result) -> bool:
     """Whether this is a project file that this process has opened, or its blob folder.
 
-    Reading the file ourselves could lose commits: closing any descriptor of it drops the POSIX locks by which SQLite holds it (promises.md, part 0).
+    Reading the file ourselves could lose commits: closing any descriptor of it drops the POSIX locks by which
+    SQLite holds it (promises.md, part 0).
     """
     path = _own.get((status.st_dev, status.st_ino))
     try:

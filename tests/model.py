@@ -133,16 +133,16 @@ class Model:
         """Return the reference of a version."""
         return f"{self.artifacts[key[0]].name}:v{key[1]}"
 
-    def keys(self) -> list[Key]:
+    def every_key(self) -> list[Key]:
         """Return all versions, deleted ones too."""
         return [(a, n) for a, artifact in enumerate(self.artifacts) for n in range(len(artifact.versions))]
 
     def graph(self) -> nx.DiGraph[str]:
         """Return the lineage, named as the project names it."""
         graph: nx.DiGraph[str] = nx.DiGraph()
-        graph.add_nodes_from([*self.runs, *map(self.ref, self.keys())])
+        graph.add_nodes_from([*self.runs, *map(self.ref, self.every_key())])
         graph.add_edges_from((self.ref(key), run) for run, one in self.runs.items() for key in one.consumed)
-        graph.add_edges_from((one, self.ref(key)) for key in self.keys() if (one := self.version(key).producer))
+        graph.add_edges_from((one, self.ref(key)) for key in self.every_key() if (one := self.version(key).producer))
         return graph
 
     def log(
@@ -244,7 +244,7 @@ class Model:
             raise Refused("NotFoundError")
         if self.runs[run].status == "running":
             raise Refused("StateError")
-        for key in self.keys() if delete_versions else []:
+        for key in self.every_key() if delete_versions else []:
             if self.version(key).producer == run and not self.version(key).deleted:
                 self.artifacts[key[0]].delete(key[1], delete_aliases, override=False)
         self.runs[run].deleted = True

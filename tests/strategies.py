@@ -28,8 +28,9 @@ tags = st.lists(
 
 _part_signs = st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="/\\")
 _odd_parts = st.sampled_from(
-    ("a", "A", "b", "ä", "a\u0308", "…", "...", ".hidden", "-rf", " ", " lead", "trail ", "with space", "'\"$(x)`", "漢字",
-     "e\u0301\u200d", "CON", "nul.txt", "a|b?*", "\u202etxt", "x" * 255, "é" * 127, "%2e%2e", "~", "#", "lock", "spool")
+    ("a", "A", "b", "ä", "a\u0308", "…", "...", ".hidden", "-rf", " ", " lead", "trail ", "with space", "'\"$(x)`",
+     "漢字", "e\u0301\u200d", "CON", "nul.txt", "a|b?*", "\u202etxt", "x" * 255, "é" * 127, "%2e%2e", "~", "#", "lock",
+     "spool")
 )  # fmt: skip
 path_parts = (
     st.one_of(_odd_parts, st.text(_part_signs, min_size=1, max_size=20))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -382,7 +383,8 @@ def test_add_file_whose_name_is_not_utf8_needs_another(project: lineage.Project)
     assert contents(artifact) == {"a.bin": b"x"}
 
 
-def test_add_file_that_cannot_be_read_is_a_storage_error(open_folder: Path) -> None:
+@pytest.mark.usefixtures("open_folder")
+def test_add_file_that_cannot_be_read_is_a_storage_error() -> None:
     """Permission is the place's matter, not the call's."""
     Path("secret").write_text("x")
     Path("secret").chmod(0)
@@ -442,6 +444,20 @@ def test_add_dir_follows_links_inside_the_tree() -> None:
     assert contents(artifact) == {"a": b"1", "b/c": b"2", "file": b"1", "first/c": b"2", "second/c": b"2"}
 
 
+ODDITIES: dict[str, Callable[[Path], object]] = {
+    "broken": lambda odd: odd.symlink_to("nowhere"),
+    "loop to itself": lambda odd: odd.symlink_to("odd"),
+    "loop to the folder": lambda odd: odd.symlink_to("."),
+    "loop to the root": lambda odd: odd.symlink_to("../../data"),
+    "fifo": os.mkfifo,
+    "socket": lambda odd: socket.socket(socket.AF_UNIX).bind(str(odd)),
+    "link to a device": lambda odd: odd.symlink_to("/dev/zero"),
+    "not utf-8": lambda odd: Path(os.fsdecode(os.fsencode(odd) + b"\xff")).write_text("x"),
+    "control": lambda odd: Path(f"{odd}\n").write_text("x"),
+    "project": lambda odd: odd.symlink_to(Path("p.lineage").absolute()),
+}
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize(
     ("kind", "message"),
@@ -461,28 +477,7 @@ def test_add_dir_follows_links_inside_the_tree() -> None:
 def test_add_dir_with_what_cannot_be_logged_adds_none_of_it(project: lineage.Project, kind: str, message: str) -> None:
     """One thing that is neither file nor folder, and the whole folder is refused, naming it."""
     folder = folder_of({"a": "1", "b/c": "2", "z": "3"})
-    odd = folder / "b" / "odd"
-    match kind:
-        case "broken":
-            odd.symlink_to("nowhere")
-        case "loop to itself":
-            odd.symlink_to("odd")
-        case "loop to the folder":
-            odd.symlink_to(".")
-        case "loop to the root":
-            odd.symlink_to("../../data")
-        case "fifo":
-            os.mkfifo(odd)
-        case "socket":
-            socket.socket(socket.AF_UNIX).bind(str(odd))
-        case "link to a device":
-            odd.symlink_to("/dev/zero")
-        case "not utf-8":
-            Path(os.fsdecode(os.fsencode(odd) + b"\xff")).write_text("x")
-        case "control":
-            Path(f"{odd}\n").write_text("x")
-        case "project":
-            odd.symlink_to(project.file)
+    ODDITIES[kind](folder / "b" / "odd")
     artifact = draft("d", {"mine": "0"})
 
     with refused(project, InvalidInputError, message):
@@ -525,7 +520,8 @@ def test_add_dir_of_a_tree_deeper_than_a_path_may_be_is_refused(project: lineage
         Artifact("d", "t").add_dir("x" * 100)
 
 
-def test_add_dir_with_a_folder_that_cannot_be_read_adds_nothing(open_folder: Path) -> None:
+@pytest.mark.usefixtures("open_folder")
+def test_add_dir_with_a_folder_that_cannot_be_read_adds_nothing() -> None:
     """What is closed in the middle of a tree is not left out in silence."""
     folder = folder_of({"a": "1", "b/c": "2"})
     (folder / "b").chmod(0)
@@ -715,3 +711,24 @@ def test_staging_home_is_that_of_the_last_project_that_can_be_written(project: l
     assert staging_home.folder.root == project.blob_folder
     with unchanged(project):
         draft("d", {"a": "1"})
+
+
+def test_new_file_on_a_full_disk_is_a_storage_error(tmp_path: Path) -> None:
+    """What the file system says while the caller writes is an error of ours, and other errors are the caller's own."""
+    program = """
+import lineage, resource
+lineage.open("p.lineage")
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
+draft = lineage.Artifact("d", "t")
+for size in (100, 60_000, 10_000_000):
+    try:
+        with draft.new_file("a", "wb") as file:
+            for _ in range(1_000): file.write(bytes(size))
+        print("written")
+    except lineage.StorageError as error: print(error)
+print(draft.entries)
+"""
+    done = python(program)
+
+    message = "cannot write the new file: File too large; the file-size limit is reached\n"
+    assert (done.stdout, done.stderr) == (message * 3 + "[]\n", "")

@@ -190,8 +190,9 @@ def test_call_with_what_is_no_list_of_texts_is_refused_and_leaves_nothing(case: 
     assert footprint(case.project) == before
 
 
+NAN, INF = float("nan"), float("inf")
 OTHERS: dict[str, tuple[Call, list[Any]]] = {
-    "open timeout": (lambda c, x: lineage.open(c.project.file, timeout=x), [None, "1", -1, float("nan"), float("inf"), True, 1e6]),
+    "open timeout": (lambda c, x: lineage.open(c.project.file, timeout=x), [None, "1", -1, NAN, INF, True, 1e6]),
     "runs limit": (lambda c, x: c.project.runs(limit=x), ["1", -1, 1.5, True, [1]]),
     "versions limit": (lambda c, x: c.project.versions(limit=x), ["1", -1, 1.5, True]),
     "artifacts limit": (lambda c, x: c.project.artifacts(limit=x), ["1", -1, 1.5, True]),
@@ -204,7 +205,7 @@ OTHERS: dict[str, tuple[Call, list[Any]]] = {
     "runs order": (lambda c, x: c.project.runs(order=x), [5, b"x", [5], "nope", "-config", object()]),
     "runs where": (lambda c, x: c.project.runs(x), [5, "status", b"x", [1], object(), {"nope": 1}, {5: 1}]),
     "start_run config": (lambda c, x: c.project.start_run(config=x), [5, [1], b"x", object(), "text", {"a": object()}]),
-    "Artifact metadata": (lambda c, x: lineage.Artifact("e", "t", metadata=x), [5, [1], b"x", object(), {"a": float("inf")}]),
+    "Artifact metadata": (lambda c, x: lineage.Artifact("e", "t", metadata=x), [5, [1], b"x", object(), {"a": INF}]),
     "log_artifact metadata": (
         lambda c, x: c.project.log_artifact(__file__, "e", metadata=x),
         [5, [1], b"x", object(), {"a": {1, object()}}],
@@ -220,7 +221,7 @@ OTHERS: dict[str, tuple[Call, list[Any]]] = {
         lambda c, x: c.project.log_artifact(__file__, "e", metadata={"iou": 1}, only_if_better=x),
         [5, "iou", ("iou",), ("iou", "up"), (5, "max"), ("iou", "max", 1), {"iou": "max"}, object(), ("loss", "min")],
     ),
-    "log_artifact progress": (lambda c, x: c.project.log_artifact(__file__, "e", progress=x), [5, "x", b"x", [1], object()]),
+    "log_artifact progress": (lambda c, x: c.project.log_artifact(__file__, "e", progress=x), [5, "x", [1], object()]),
     "download progress": (lambda c, x: c.version.download("out", progress=x), [5, "x", object()]),
     "checkout progress": (lambda c, x: c.version.checkout("out", progress=x), [5, "x", object()]),
     "gc progress": (lambda c, x: c.project.gc(progress=x), [5, "x", object()]),
@@ -231,7 +232,10 @@ OTHERS: dict[str, tuple[Call, list[Any]]] = {
         [{}, {"keep_last": 0}, {"keep_last": "1"}, {"keep_last": -1}, {"older_than": 5}, {"older_than": timedelta(-1)},
          {"artifact": 5, "keep_last": 1}, {"type": 5, "keep_last": 1}],
     ),
-    "sql parameters": (lambda c, x: c.project.sql("SELECT ? AS a", x), [5, None, [], [object()], [2**63], ["\ud800"], [1, 2]]),
+    "sql parameters": (
+        lambda c, x: c.project.sql("SELECT ? AS a", x),
+        [5, None, [], [object()], [2**63], ["\ud800"], [1, 2]],
+    ),
     "Reference number": (lambda c, x: c.project.version(lineage.Reference("d", number=x)), ["1", -1, 2**63, 1.0, True]),
 }  # fmt: skip
 
@@ -324,7 +328,7 @@ def test_text_of_an_attacker_is_kept_exactly_wherever_text_may_be(project: linea
         run.log({text: 1})
         run.summary[text] = text
         version = run.log_artifact(data, aliases=[text.replace("/", "_")])
-        run.use_artifact(project.log_artifact(lineage.Artifact("e", "t")) or "", text)  # type: ignore[arg-type]
+        run.use_artifact(project.log_artifact(lineage.Artifact("e", "t")), text)
 
     assert version is not None
     stored = project.run(text)

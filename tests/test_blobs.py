@@ -98,9 +98,9 @@ class Growing(type(Path())):  # type: ignore[misc]  # the platform's own path cl
         """Let the file grow by a byte, and look."""
         type(self).looks -= 1
         if type(self).looks >= 0:
-            with open(self, "ab") as file:
+            with self.open("ab") as file:
                 file.write(b"+")
-        return super().stat(follow_symlinks=follow_symlinks)
+        return Path(self).stat(follow_symlinks=follow_symlinks)
 
 
 def test_stage_file_that_changes_once_takes_the_second_state(staging: Staging) -> None:
@@ -140,8 +140,8 @@ def test_stage_file_that_is_removed_while_it_is_read_is_refused(staging: Staging
             """Look once, then remove the file."""
             type(self).looks += 1
             if type(self).looks == 2:
-                os.unlink(self)
-            return super().stat(follow_symlinks=follow_symlinks)
+                self.unlink()
+            return Path(self).stat(follow_symlinks=follow_symlinks)
 
     with pytest.raises(InvalidInputError, match="no file 'a'"):
         staging.stage_file(Going("a"))

@@ -122,7 +122,7 @@ def work(file: str, turn: int, kill_at: int, after: float) -> None:
         job(Path(file), turn, tell)
         tell("calls", calls)
         os._exit(0)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 (the parent says what it means)
         tell("error", f"{type(error).__name__}: {error}")
         os._exit(1)
 
@@ -195,7 +195,12 @@ class Nursery:
 
     def __init__(self, folder: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, __file__, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            [sys.executable, __file__, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            env=os.environ | {"PYTHONPATH": str(Path(lineage.__file__).parents[1])},  # also where it is not installed
         )
 
     def run(self, file: Path, turn: int, *, kill_at: int = 0, after: float = 0) -> Told:

@@ -91,7 +91,7 @@ def test_write_inside_a_write_is_undone_alone(database: Database) -> None:
 
 
 def test_write_that_sqlite_rolled_back_itself_raises_its_error(database: Database) -> None:
-    """Where SQLite ends the transaction on its own, nothing is left to roll back, and the error is the one that counts."""
+    """Where SQLite ends the transaction on its own, nothing is left to roll back, and the first error counts."""
     with pytest.raises(CorruptionError, match="UNIQUE constraint failed"), database.write() as connection:
         connection.execute("INSERT INTO t (a, b) VALUES (1, 'x')")
         connection.execute("INSERT OR ROLLBACK INTO t (a, b) VALUES (1, 'y')")

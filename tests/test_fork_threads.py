@@ -73,8 +73,21 @@ def in_thread(work: Callable[[], T]) -> T:
 def names(project: lineage.Project) -> list[str]:
     """Return the references of all live versions, as another process sees them."""
     script = "import sys, lineage; print(*[v.reference for v in lineage.open(sys.argv[1], create=False).versions()])"
-    done = subprocess.run([sys.executable, "-c", script, project.file], capture_output=True, text=True, check=True)
+    done = run_script(script, project)
+    assert done.returncode == 0, done.stderr
     return done.stdout.split()
+
+
+def run_script(script: str, project: lineage.Project) -> subprocess.CompletedProcess[str]:
+    """Run a program in a process of its own, with the project's path as its argument."""
+    here = str(Path(lineage.__file__).parents[1])  # also where lineage is not installed
+    return subprocess.run(
+        [sys.executable, "-c", script, project.file],
+        capture_output=True,
+        text=True,
+        timeout=2 * HANG,
+        env=os.environ | {"PYTHONPATH": here},
+    )
 
 
 def logged(project: lineage.Project, name: str) -> str:
@@ -280,7 +293,7 @@ def test_child_that_ends_inside_a_block_leaves_it_to_the_parent(project: lineage
     """However the child ends, also with all finalisers run, the parent's transaction goes on and is committed."""
     script = SCRIPT.replace("{block}", block).replace("{way}", way)
 
-    done = subprocess.run([sys.executable, "-c", script, project.file], capture_output=True, text=True, timeout=HANG)
+    done = run_script(script, project)
 
     assert done.returncode == 0, done.stderr
     wanted = ["before:v0", "first:v0", "second:v0", "after:v0"] if block == "batch" else ["before:v0", "after:v0"]

@@ -19,8 +19,7 @@ LARGE = "x" * 100_000
 
 def log(project: lineage.Project, name: str, text: str, **words: Any) -> lineage.Version:
     """Log a version with one file."""
-    version = project.log_artifact(draft(name, {"a": text}), **words)
-    assert version is not None
+    version: lineage.Version = project.log_artifact(draft(name, {"a": text}), **words)
     return version
 
 
@@ -54,7 +53,6 @@ def test_log_returns_what_the_project_then_knows(project: lineage.Project) -> No
     with project.start_run() as run:
         version = run.log_artifact(artifact, aliases=["best", "v"], tags=["b", "a", "b"])
 
-    assert version is not None
     assert (version.name, version.type, version.number, version.file_count, version.size) == (
         "d",
         "model",
@@ -83,8 +81,6 @@ def test_log_of_an_empty_draft_is_legal(project: lineage.Project) -> None:
     second = project.log_artifact(Artifact("d", "t"))
     other = project.log_artifact(Artifact("e", "t"))
 
-    assert first is not None
-    assert other is not None
     assert (first.file_count, first.size, first.files()) == (0, 0, [])
     assert second == first
     assert (other.reference, other.digest) == ("e:v0", first.digest)
@@ -97,7 +93,6 @@ def test_log_keeps_bytes_of_every_size(project: lineage.Project, size: int) -> N
 
     version = project.log_artifact(draft("d", {"a": data}))
 
-    assert version is not None
     assert version.open("a").read() == data
     assert len(list(project.blob_folder.glob("??/*"))) == (size > 16_384)
 
@@ -117,7 +112,6 @@ def test_log_of_many_files_lists_them_in_order(project: lineage.Project) -> None
 
     version = project.log_artifact(draft("d", files))
 
-    assert version is not None
     assert [entry.path for entry in version.files()] == sorted(files)
     assert version.entry("d3/f0003").size == 1
 
@@ -129,7 +123,7 @@ def test_log_of_many_files_lists_them_in_order(project: lineage.Project) -> None
 def test_log_of_known_content_gives_that_version_back(
     project: lineage.Project, again: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Any version of the name counts, not only the newest; aliases, tags and `latest` go to it, and a warning says so."""
+    """Any version counts, not only the newest; aliases, tags and `latest` go to it, and a warning says so."""
     versions = {text: log(project, "d", text) for text in "12"}
 
     with caplog.at_level(logging.WARNING, "lineage"):
@@ -149,7 +143,6 @@ def test_log_of_known_content_keeps_its_words_and_notes_the_reproduction(project
     with project.start_run() as second:
         version = second.log_artifact(draft("d", {"a": "1"}, description="second", metadata={"run": 2}))
 
-    assert version is not None
     assert (version.description, version.metadata) == ("first", {"run": 1})
     assert version.logged_by() == project.run(first.id)
     assert version.reproduced_by() == [project.run(second.id)]
@@ -164,7 +157,6 @@ def test_log_of_its_own_content_again_is_no_reproduction(project: lineage.Projec
         second = run.log_artifact(draft("d", {"a": "1"}))
 
     assert second == first
-    assert first is not None
     assert first.reproduced_by() == []
     assert project.run(run.id).logged_artifacts() == [first]
 
@@ -205,7 +197,6 @@ def test_log_of_a_logged_draft_gives_its_version_again(project: lineage.Project)
 
     again = project.log_artifact(artifact, aliases=["best"], tags=["x"])
 
-    assert again is not None
     assert again == first
     assert (again.aliases, again.tags) == (("best", "latest"), ("x",))
 
@@ -220,7 +211,6 @@ def test_log_of_a_logged_draft_after_a_rename_still_finds_it(project: lineage.Pr
     again = project.log_artifact(artifact)
 
     assert again == first
-    assert again is not None
     assert again.refresh().reference == "e:v0"
 
 
@@ -228,7 +218,6 @@ def test_log_of_a_draft_whose_version_was_deleted_is_refused(project: lineage.Pr
     """Content that was deleted is not logged again by a draft that has no bytes any more."""
     artifact = draft("d", {"a": "1"})
     version = project.log_artifact(artifact)
-    assert version is not None
     version.delete(delete_aliases=True)
 
     with refused(project, NotFoundError, "d:v0 was deleted", ErrorKind.VERSION_DELETED):
@@ -267,7 +256,6 @@ def test_log_with_a_bad_alias_or_tag_stores_nothing(project: lineage.Project, wo
         project.log_artifact(artifact, **words)
 
     version = project.log_artifact(artifact)
-    assert version is not None
     assert version.open("a").read() == LARGE.encode()
 
 
@@ -280,7 +268,6 @@ def test_log_that_would_move_a_protected_alias_stores_nothing(project: lineage.P
         project.log_artifact(artifact, aliases=["prod"])
 
     version = project.log_artifact(artifact)
-    assert version is not None
     assert version.reference == "d:v1"
 
 
@@ -290,7 +277,7 @@ def test_log_that_would_move_a_protected_alias_stores_nothing(project: lineage.P
 def test_log_under_a_name_of_another_type_is_refused(project: lineage.Project) -> None:
     """A name has one type; the message names both."""
     log(project, "d", "1")
-    message = "artifact 'd' already exists with type 'dataset'; log it with that type, or choose another name for type 'model'"
+    message = "artifact 'd' already exists with type 'dataset'; .* choose another name for type 'model'"
 
     with refused(project, InvalidInputError, message, ErrorKind.TYPE_CLASH):
         project.log_artifact(draft("d", {"a": "2"}, type="model"))
@@ -305,7 +292,6 @@ def test_log_under_a_deleted_name_may_give_it_another_type(project: lineage.Proj
 
     version = project.log_artifact(draft("d", {"a": "1"}, type="model"))
 
-    assert version is not None
     assert (version.reference, version.type) == ("d:v1", "model")
 
 
@@ -381,7 +367,6 @@ def test_log_that_is_not_better_can_be_logged_after_all(project: lineage.Project
 
     version = project.log_artifact(artifact)
 
-    assert version is not None
     assert (version.reference, version.metadata) == ("m:v1", {"iou": 0.4})
 
 
@@ -395,7 +380,6 @@ def test_log_of_an_incremental_draft_adds_to_the_newest_version(project: lineage
 
     version = project.log_artifact(draft("d", {"b": "2", "c": "2"}, incremental=True))
 
-    assert version is not None
     assert {entry.path: version.open(entry.path).read() for entry in version.files()} == {
         "a": b"1",
         "b": b"2",
@@ -408,7 +392,6 @@ def test_log_of_an_incremental_draft_of_a_new_name_is_all_of_it(project: lineage
     """Where nothing was, there is nothing to add to."""
     version = project.log_artifact(draft("d", {"a": "1"}, incremental=True))
 
-    assert version is not None
     assert [entry.path for entry in version.files()] == ["a"]
 
 
@@ -459,7 +442,6 @@ def test_log_whose_progress_raises_stores_no_version(project: lineage.Project) -
     assert len(project.artifacts()) == 0
 
     version = project.log_artifact(artifact)
-    assert version is not None
     assert version.open("a").read() == LARGE.encode()
 
 
@@ -494,9 +476,10 @@ def test_log_into_a_read_only_project_is_refused(project: lineage.Project) -> No
 
 def test_log_with_words_for_a_draft_that_has_its_own_is_refused(project: lineage.Project) -> None:
     """Name, type, description and metadata of a draft are set on the draft."""
-    for words in ({"name": "e"}, {"type": "t"}, {"description": "d"}, {"metadata": {}}):
+    given: list[Any] = [{"name": "e"}, {"type": "t"}, {"description": "d"}, {"metadata": {}}]
+    for words in given:
         with refused(project, InvalidInputError, "has its own name, type, description and metadata"):
-            project.log_artifact(draft("d", {"a": "1"}), **words)  # type: ignore[arg-type]
+            project.log_artifact(draft("d", {"a": "1"}), **words)
 
 
 # --- files, folders and URIs ---
@@ -508,7 +491,6 @@ def test_log_of_a_file_names_it_after_the_file(project: lineage.Project) -> None
 
     version = project.log_artifact("my model.bin", description="words", metadata={"a": np.float32(0.5)})
 
-    assert version is not None
     assert (version.reference, version.type) == ("my_model.bin:v0", "unspecified")
     assert (version.description, version.metadata) == ("words", {"a": 0.5})
 
@@ -521,7 +503,6 @@ def test_log_of_a_folder_takes_all_of_it(project: lineage.Project) -> None:
 
     version = project.log_artifact(Path("data"), "d", "dataset")
 
-    assert version is not None
     assert [entry.path for entry in version.files()] == ["a", "sub/b"]
 
 
@@ -529,7 +510,6 @@ def test_log_of_a_uri_tracks_it(project: lineage.Project) -> None:
     """Text with a scheme is a reference and not a file."""
     version = project.log_artifact("s3://bucket/data.tar", "d")
 
-    assert version is not None
     assert [(entry.path, entry.uri, entry.stored) for entry in version.files()] == [
         ("data.tar", "s3://bucket/data.tar", False)
     ]
@@ -539,7 +519,6 @@ def test_log_of_a_uri_of_an_unknown_scheme_takes_the_artifacts_name(project: lin
     """Where the URI has no file name of its own, the name that was given serves."""
     version = project.log_artifact("urn:isbn:0451450523", "book")
 
-    assert version is not None
     assert [(entry.path, entry.uri) for entry in version.files()] == [("book", "urn:isbn:0451450523")]
 
 

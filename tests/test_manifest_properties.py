@@ -57,6 +57,7 @@ def entries(tree: dict[str, bytes]) -> list[Entry]:
     return draft("tree", dict(tree)).entries
 
 
+@pytest.mark.slow
 @few
 @given(trees())
 @example({"a" * 255: b"", "ä": b"1", "a\u0308": b"2", " ": b"3", "...": b"4", "-rf/~/#": b"5", "%2e%2e/x": b"6"})
@@ -81,6 +82,7 @@ def test_tree_that_is_added_logged_and_downloaded_is_the_same(tree: dict[str, by
         assert_store_sound(project)
 
 
+@pytest.mark.slow
 @few
 @given(trees(), trees())
 def test_checkout_over_another_tree_leaves_exactly_the_version(
@@ -179,6 +181,7 @@ def test_parts_of_versions_are_stored_once(project: lineage.Project) -> None:
     assert_store_sound(project)
 
 
+@pytest.mark.slow
 @few
 @given(trees(), trees(), st.data())
 def test_diff_agrees_with_a_comparison_of_dicts(
@@ -203,6 +206,7 @@ def test_diff_agrees_with_a_comparison_of_dicts(
     assert found.changed == tuple((one, other) for other, one in back.changed)
 
 
+@pytest.mark.slow
 @few
 @given(trees(), trees())
 def test_incremental_draft_adds_to_the_newest_version(old: dict[str, bytes], new: dict[str, bytes]) -> None:

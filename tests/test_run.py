@@ -7,6 +7,7 @@ import json
 import math
 import signal
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,6 @@ from footprint import footprint, python, refused, tidy, unchanged  # noqa: F401 
 
 import lineage
 from lineage import ErrorKind, InvalidInputError, NotFoundError, StateError
-
-
-def logged(version: lineage.Version | None) -> lineage.Version:
-    """Return a version that was logged for sure."""
-    assert version is not None
-    return version
-
 
 # --- starting ---
 
@@ -78,7 +72,7 @@ def test_start_run_takes_config_in_each_usual_form(project: lineage.Project, con
 @pytest.mark.parametrize("several", [True, False])
 def test_start_run_with_use_writes_run_and_edges_together(project: lineage.Project, several: bool) -> None:
     """What a run uses from the start is written with it; one reference stands for a list of one."""
-    version = logged(project.log_artifact(draft("d", {"a": "b"})))
+    version = project.log_artifact(draft("d", {"a": "b"}))
 
     run = project.start_run(use=[version, "d"] if several else "d")
 
@@ -254,10 +248,10 @@ def test_call_of_a_finished_run_is_refused(project: lineage.Project, call: Any) 
 
 def test_finished_run_still_answers(project: lineage.Project) -> None:
     """What a run did can be asked of it after its end."""
-    version = logged(project.log_artifact(draft("d")))
+    version = project.log_artifact(draft("d"))
     with project.start_run() as run:
         run.use_artifact(version)
-        made = logged(run.log_artifact(draft("m", type="model")))
+        made = run.log_artifact(draft("m", type="model"))
         run.log({"a": 1})
 
     assert run.used_artifacts() == [version]
@@ -281,9 +275,7 @@ def test_program_that_ends_without_finish_keeps_its_metrics_and_is_crashed() -> 
 
 def test_start_run_writes_down_the_crashed_runs_of_this_machine() -> None:
     """The next run notes what became of the ones whose process is gone."""
-    python(
-        "import lineage, os, signal; lineage.open('p.lineage').start_run(id='mine'); os.kill(os.getpid(), signal.SIGKILL)"
-    )
+    python("import lineage, os; lineage.open('p.lineage').start_run(id='mine'); os.kill(os.getpid(), 9)")
     project = lineage.open("p.lineage")
 
     project.start_run().finish()
@@ -428,7 +420,8 @@ def test_log_after_a_second_writes_what_waits(project: lineage.Project, monkeypa
     """Metrics wait a second at most while calls keep coming."""
     run = project.start_run()
     run.log({"a": 1})
-    monkeypatch.setattr("time.monotonic", lambda now=__import__("time").monotonic: now() + 1.1)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 1.1)
 
     run.log({"a": 2})
 
@@ -459,7 +452,12 @@ def test_history_of_some_names_gives_only_those(project: lineage.Project) -> Non
 def test_log_from_threads_keeps_every_metric(project: lineage.Project) -> None:
     """Several threads may log to one run; each call has a step of its own."""
     with project.start_run() as run:
-        threads = [threading.Thread(target=lambda: [run.log({"a": 1}) for _ in range(50)]) for _ in range(4)]
+
+        def work() -> None:
+            for _ in range(50):
+                run.log({"a": 1})
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -528,10 +526,10 @@ def test_config_that_became_wrong_in_place_stops_the_end_and_can_be_mended(proje
 def test_log_artifact_notes_the_step_it_was_logged_at(project: lineage.Project) -> None:
     """Nothing before the first metric, then the last step that was logged."""
     with project.start_run() as run:
-        before = logged(run.log_artifact(draft("d", {"a": "1"})))
+        before = run.log_artifact(draft("d", {"a": "1"}))
         run.log({"a": 1})
         run.log({"a": 1}, step=9)
-        after = logged(run.log_artifact(draft("d", {"a": "2"})))
+        after = run.log_artifact(draft("d", {"a": "2"}))
 
     assert (before.record.step, after.record.step) == (None, 9)
 
@@ -541,7 +539,7 @@ def test_log_artifact_of_a_path_is_called_after_run_and_file(project: lineage.Pr
     Path("mödel 1.bin").write_bytes(b"x")
 
     with project.start_run(id="r 1") as run:
-        version = logged(run.log_artifact("mödel 1.bin"))
+        version = run.log_artifact("mödel 1.bin")
 
     assert (version.reference, version.type) == ("run-r_1-m_del_1.bin:v0", "unspecified")
     assert [entry.path for entry in version.files()] == ["mödel 1.bin"]
@@ -610,7 +608,7 @@ def test_run_handles_of_one_run_are_equal(project: lineage.Project) -> None:
 
 def test_run_reproduced_lists_what_it_made_once_more(project: lineage.Project) -> None:
     """Content that was there already is a fact about the run, apart from what it produced."""
-    first = logged(project.log_artifact(draft("d", {"a": "b"})))
+    first = project.log_artifact(draft("d", {"a": "b"}))
     with project.start_run() as run:
         again = run.log_artifact(draft("d", {"a": "b"}))
 
@@ -630,3 +628,33 @@ def test_run_environment_and_code_are_in_its_record(project: lineage.Project) ->
     assert "script" in json.dumps(record.code) or record.code
     assert record.host
     assert footprint(project)["environment"]
+
+
+# --- in a batch ---
+
+
+def test_metrics_written_in_a_batch_that_is_undone_are_not_lost(project: lineage.Project) -> None:
+    """What was logged before the batch is the run's, and is written again with its next write."""
+    with project.start_run(config={"a": 1}) as run:
+        run.log({"loss": 0.5})
+        run.config.a = 2
+        with pytest.raises(ZeroDivisionError), project.batch():
+            run.log_artifact(draft("d", {"a": "1"}))
+            run.log({"loss": 0.25})
+            raise ZeroDivisionError
+        undone = project.run(run.id).history()
+
+    assert undone == []
+    assert [(row.step, row.values) for row in run.history()] == [(0, {"loss": 0.5}), (1, {"loss": 0.25})]
+    assert (project.run(run.id).config, project.run(run.id).summary) == ({"a": 2}, {"loss": 0.25})
+    assert len(project.versions()) == 0
+
+
+def test_log_of_many_metrics_in_a_batch_keeps_them_all(project: lineage.Project) -> None:
+    """A batch writes them once, when it asks for them or when the run ends."""
+    with project.start_run() as run, project.batch():
+        for number in range(3_000):
+            run.log({"a": number})
+        inside = len(run.history())
+
+    assert (inside, len(run.history())) == (3_000, 3_000)

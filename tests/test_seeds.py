@@ -34,8 +34,8 @@ def log(
 ) -> lineage.Version:
     """Log a draft; `aliases` and `tags` go to the log, all else to the draft."""
     to_log = {word: words.pop(word) for word in ("aliases", "tags") if word in words}
-    version = where.log_artifact(draft(name, {"f.txt": name} if files is None else files, **words), **to_log)
-    assert version is not None
+    made = draft(name, {"f.txt": name} if files is None else files, **words)
+    version: lineage.Version = where.log_artifact(made, **to_log)
     return version
 
 

@@ -27,6 +27,8 @@ from lineage import (
     ReadOnlyError,
     StorageError,
 )
+from lineage.migrations import SCHEMA_DIR
+from lineage.store import upgrade
 from lineage.system import file_lock
 
 LARGE = "x" * 100_000
@@ -270,9 +272,9 @@ def test_open_of_a_newer_format_says_which_is_needed(project: lineage.Project) -
         project.runs()
 
 
-@pytest.mark.parametrize("version", [0, -1, -(2**31)])
+@pytest.mark.parametrize("version", [-1, -(2**31)])
 def test_open_of_a_format_that_never_was_is_refused(project: lineage.Project, version: int) -> None:
-    """A number below the first is damage or a forgery, and no old file to bring up to date."""
+    """A negative number is damage or a forgery, and no old file to bring up to date."""
     stamp(project.file, f"user_version = {version}")
 
     with unchanged(project), pytest.raises(FormatError, match=f"has format {version}, which no lineage ever wrote"):
@@ -335,7 +337,7 @@ def test_open_of_a_damaged_file_works_or_is_a_lineage_error(project: lineage.Pro
         lambda: lineage.open(project.file),
         lambda: [version.files() for version in project.versions()],
         lambda: log(project, "new"),
-        lambda: project.graph(),
+        project.graph,
     ):
         try:
             call()
@@ -475,14 +477,16 @@ def test_open_of_a_file_without_write_permission_is_read_only(project: lineage.P
         log(reader, "e")
 
 
+@pytest.mark.usefixtures("open_folder")
 @pytest.mark.parametrize("closed", ["folder", "file"])
-def test_open_by_a_user_who_may_not_write_is_read_only(open_folder: Path, closed: str) -> None:
+def test_open_by_a_user_who_may_not_write_is_read_only(closed: str) -> None:
     """Others may list, verify and download what they may read."""
+    folder = Path.cwd()
     project = lineage.open("p.lineage")
     log(project, text=LARGE)
-    for path in [open_folder / "p.lineage", *open_folder.joinpath("p.blobs").rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o444 if closed == "file" or path.parent != open_folder else 0o666)
-    open_folder.chmod(0o755 if closed == "folder" else 0o777)
+    for path in [folder / "p.lineage", *(folder / "p.blobs").rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o444 if closed == "file" or path.parent != folder else 0o666)
+    folder.chmod(0o755 if closed == "folder" else 0o777)
 
     done = python(
         """
@@ -498,7 +502,8 @@ except lineage.ReadOnlyError: print("refused")
     assert (done.stdout, done.stderr) == ("True b'xx' True\nrefused\n", "")
 
 
-def test_open_by_a_user_who_may_not_read_is_a_storage_error(open_folder: Path) -> None:
+@pytest.mark.usefixtures("open_folder")
+def test_open_by_a_user_who_may_not_read_is_a_storage_error() -> None:
     """What one may not look at is said as such, and nothing is made."""
     lineage.open("p.lineage").file.chmod(0)
     Path("closed").mkdir(mode=0)
@@ -516,12 +521,13 @@ for path in ("p.lineage", "closed/q.lineage"):
     assert done.stderr == ""
     first, second = done.stdout.splitlines()
     assert "p.lineage': unable to open database file" in first
-    assert second == f"cannot open the project: '{open_folder}/closed/q.lineage' Permission denied"
+    assert second == f"cannot open the project: '{Path.cwd()}/closed/q.lineage' Permission denied"
 
 
-def test_open_in_a_folder_that_cannot_be_written_makes_nothing(open_folder: Path) -> None:
+@pytest.mark.usefixtures("open_folder")
+def test_open_in_a_folder_that_cannot_be_written_makes_nothing() -> None:
     """Where nothing can be made, that is the error."""
-    open_folder.chmod(0o755)
+    Path().chmod(0o755)
 
     done = python(
         "import lineage\ntry: lineage.open('p.lineage')\nexcept lineage.StorageError as error: print(error)",
@@ -530,7 +536,7 @@ def test_open_in_a_folder_that_cannot_be_written_makes_nothing(open_folder: Path
 
     assert "cannot create project" in done.stdout, done.stderr
     assert "Permission denied" in done.stdout
-    assert list(open_folder.iterdir()) == []
+    assert list(Path().iterdir()) == []
 
 
 # --- a project that is moved, removed or replaced while it is open ---
@@ -581,14 +587,15 @@ def test_handle_of_a_project_that_was_replaced_never_answers_for_the_other(proje
     shutil.move(other.file, project.file)
 
     for call in (
-        lambda: version.refresh(),
-        lambda: version.files(),
+        version.refresh,
+        version.files,
         lambda: version.update(description="words"),
         lambda: version.add_alias("best"),
         lambda: version.delete(delete_aliases=True),
         lambda: run.log_artifact(draft("e", {"a": "1"})),
-        lambda: (run.log({"a": 1}), run.flush()),
-        lambda: run.finish(),
+        lambda: run.log({str(number): 1 for number in range(1_000)}),
+        run.flush,
+        run.finish,
     ):
         with unchanged(project), pytest.raises(LineageError):
             call()
@@ -805,69 +812,66 @@ def test_project_that_somebody_keeps_in_wal_mode_is_busy(project: lineage.Projec
 # --- every public method on a broken store ---
 
 
-def broken_by(project: lineage.Project, damage: str) -> None:
-    """Break a project in one way."""
-    file, blobs = project.file, project.blob_folder
-    match damage:
-        case "nothing":
-            pass
-        case "removed":
-            file.unlink()
-        case "folder removed":
-            shutil.rmtree(file.parent)
-        case "emptied":
-            os.truncate(file, 0)
-        case "cut to the header":
-            os.truncate(file, 100)
-        case "cut to a page":
-            os.truncate(file, 4_096)
-        case "cut in half":
-            os.truncate(file, file.stat().st_size // 8192 * 4096)
-        case "garbage":
-            file.write_bytes(os.urandom(200_000))
-        case "garbage after the header":
-            file.write_bytes(file.read_bytes()[:100] + os.urandom(200_000))
-        case "a folder" | "a FIFO":
-            file.unlink()
-            file.mkdir() if damage == "a folder" else os.mkfifo(file)
-        case "tables dropped":
-            with closing(sqlite3.connect(file)) as connection:
-                views = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'view'").fetchall()
-                tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-                for (name,) in views:
-                    connection.execute(f"DROP VIEW {name}")
-                for (name,) in tables:
-                    connection.execute(f"DROP TABLE {name}")
-        case "rows emptied":
-            with closing(sqlite3.connect(file)) as connection:
-                for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
-                    connection.execute(f"DELETE FROM {name}")
-                connection.commit()
-        case "JSON spoilt":
-            with closing(sqlite3.connect(file)) as connection:
-                connection.execute("UPDATE run SET config = '{', summary = '[1]', code = 'x'")
-                connection.execute("UPDATE version SET metadata = '[]'")
-                connection.execute("UPDATE entry SET extra = 'x'")
-                connection.commit()
-        case "another project":
-            other = lineage.open(file.parent / "other.lineage")
-            shutil.move(other.file, file)
-        case "blobs removed":
-            shutil.rmtree(blobs)
-        case "blobs a file":
-            shutil.rmtree(blobs)
-            blobs.write_text("x")
-        case "blobs spoilt":
-            for path in blobs.glob("??/*"):
-                path.chmod(0o644)
-                path.write_bytes(b"spoilt")
+def script(file: Path, *statements: str) -> None:
+    """Write into a project file as a stranger would; `{}` stands for each table in turn."""
+    with closing(sqlite3.connect(file)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        for statement in statements:
+            for table in tables if "{}" in statement else [""]:
+                connection.execute(statement.replace("{}", table))
+        connection.commit()
 
 
-DAMAGES = [
-    "nothing", "removed", "folder removed", "emptied", "cut to the header", "cut to a page", "cut in half", "garbage",
-    "garbage after the header", "a folder", "a FIFO", "tables dropped", "rows emptied", "JSON spoilt", "another project",
-    "blobs removed", "blobs a file", "blobs spoilt",
-]  # fmt: skip
+def replace(file: Path, make: Callable[[Path], object]) -> None:
+    """Put something else in a file's place."""
+    file.unlink()
+    make(file)
+
+
+def spoil(file: Path) -> None:
+    """Write over the blobs beside a project."""
+    for path in file.with_suffix(".blobs").glob("??/*"):
+        path.chmod(0o644)
+        path.write_bytes(b"spoilt")
+
+
+def another(file: Path) -> None:
+    """Put another project in a project's place."""
+    shutil.move(lineage.open(file.with_name("other.lineage")).file, file)
+
+
+def file_for_blobs(file: Path) -> None:
+    """Put a file in the place of the blob folder."""
+    shutil.rmtree(file.with_suffix(".blobs"))
+    file.with_suffix(".blobs").write_text("x")
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "nothing": lambda file: None,
+    "removed": lambda file: file.unlink(),
+    "folder removed": lambda file: shutil.rmtree(file.parent),
+    "emptied": lambda file: os.truncate(file, 0),
+    "cut to the header": lambda file: os.truncate(file, 100),
+    "cut to a page": lambda file: os.truncate(file, 4_096),
+    "cut in half": lambda file: os.truncate(file, file.stat().st_size // 8_192 * 4_096),
+    "garbage": lambda file: file.write_bytes(os.urandom(200_000)),
+    "garbage after the header": lambda file: file.write_bytes(file.read_bytes()[:100] + os.urandom(200_000)),
+    "a folder": lambda file: replace(file, Path.mkdir),
+    "a FIFO": lambda file: replace(file, os.mkfifo),
+    "a link to nowhere": lambda file: replace(file, lambda path: path.symlink_to("nowhere")),
+    "tables dropped": lambda file: script(file, "PRAGMA writable_schema = ON", "DELETE FROM sqlite_schema"),
+    "rows emptied": lambda file: script(file, "DELETE FROM {}"),
+    "JSON spoilt": lambda file: script(
+        file,
+        "UPDATE run SET config = '{', summary = '[1]', code = 'x'",
+        "UPDATE version SET metadata = '[]'",
+        "UPDATE entry SET extra = 'x'",
+    ),
+    "another project": another,
+    "blobs removed": lambda file: shutil.rmtree(file.with_suffix(".blobs")),
+    "blobs a file": file_for_blobs,
+    "blobs spoilt": spoil,
+}
 
 
 def query(project: lineage.Project) -> object:
@@ -959,6 +963,7 @@ METHODS: dict[type, dict[str, Callable[..., object]]] = {
         "reproduced": lambda r: r.reproduced(),
         "update": lambda r: r.update(notes="words"),
         "used_artifacts": lambda r: r.used_artifacts(),
+        "used_as": lambda r: r.used_as(),
         "live_key": lambda r: r.live_key(),
     },
     lineage.ActiveRun: {
@@ -1012,7 +1017,7 @@ def test_every_public_method_on_a_broken_store_raises_nothing_but_lineage_errors
         lineage.ActiveRun: active,
         lineage.Artifact: artifact,
     }
-    broken_by(project, damage)
+    DAMAGES[damage](project.file)
 
     raised = 0
     for cls, calls in METHODS.items():
@@ -1024,3 +1029,19 @@ def test_every_public_method_on_a_broken_store_raises_nothing_but_lineage_errors
                 assert str(error)
 
     assert raised >= (2 if damage == "nothing" or damage.startswith("blobs") else 10)
+
+
+def test_upgrade_of_a_project_whose_name_is_no_text_keeps_its_copy(tmp_path: Path) -> None:
+    """A path that is not UTF-8 is a path all the same, also to SQLite."""
+    project = lineage.open(os.fsdecode(b"\xff'?#.lineage"))
+    log(project)
+    folder = tmp_path / "migrations"
+    shutil.copytree(SCHEMA_DIR / "migrations", folder)
+    (folder / "0002_second.sql").write_text("CREATE TABLE second (a INTEGER) STRICT;\n")
+
+    assert upgrade(project._store, folder) == 2
+
+    copy = project.file.with_name(f"{project.file.name}.format1")
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM version").fetchone() == (1,)

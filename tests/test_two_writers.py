@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -21,7 +22,7 @@ import lineage
 HANG = 30.0
 """Seconds after which a test gives up on another process: never a measure of speed."""
 WRITERS = 8
-LOGS = 15
+LOGS = 12
 NAMES = ("data", "model", "eval")
 
 spawn = multiprocessing.get_context("spawn")
@@ -97,7 +98,8 @@ class Clock:
 
 def write(door: Connection, path: Path, number: int) -> tuple[float, list[tuple[str, str, str]]]:
     """Log to shared names: small and large files, new and equal content, with runs, inputs and aliases."""
-    project, clock, done = lineage.open(path), Clock(), []
+    project, clock = lineage.open(path), Clock()
+    done: list[tuple[str, str, str]] = []
     at_the_word(door)
     for turn in range(LOGS):
         with clock.call():
@@ -201,7 +203,7 @@ def test_log_by_eight_processes_takes_turns(project: lineage.Project) -> None:
     order = [version.open("a").read().split()[0] for version in project.versions(artifact="one", order="number")]
     assert len(order) == WRITERS * count
     places = {pid: [place for place, one in enumerate(order) if one == pid] for pid in set(order)}
-    most = max(after - before for own in places.values() for before, after in zip(own, own[1:], strict=False))
+    most = max(after - before for own in places.values() for before, after in pairwise(own))
     print(f"most logs of others between two of one process: {most - 1} of {len(order)}")  # noqa: T201 (a figure for people)
     assert most < len(order) // 2  # one that starves waits for all of the others'
 

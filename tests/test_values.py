@@ -431,6 +431,26 @@ def test_listed_of_texts_is_a_tuple(given_list: Any, kept: tuple[str, ...]) -> N
     assert values.listed(given_list, "tags") == kept
 
 
+class _Unshowable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a", "'a'"),
+        (10**5_000, "a value of type int"),
+        (_Unshowable(), "a value of type _Unshowable"),
+        ("x" * 1_000, "'" + "x" * 99 + "…" + "x" * 39 + "'"),
+    ],
+    ids=["short", "endless integer", "broken repr", "long"],
+)
+def test_shown_is_a_short_text_whatever_the_value_is(value: Any, text: str) -> None:
+    """What a message shows is never longer than two lines, and showing it never fails."""
+    assert values.shown(value) == text
+
+
 @pytest.mark.parametrize("given_list", [None, 5, 1.5, b"ab", object()])
 def test_listed_of_anything_else_is_refused(given_list: Any) -> None:
     """What yields nothing, or numbers, is no list of texts."""

@@ -203,6 +203,7 @@ def folder_problems(store: Store) -> Iterator[Problem]:
     if root.is_symlink() or (root.exists() and not root.is_dir()):
         message = f"{str(root)!r} is no folder of its own, but a link or a file"
         yield Problem(ProblemKind.BLOB_FOLDER, root.name, message)
+        return
     if not root.is_dir():
         return
     with storage_errors("cannot look through the blob folder"):
@@ -212,6 +213,11 @@ def folder_problems(store: Store) -> Iterator[Problem]:
             yield from _shard_problems(child)
         elif child.name not in _OURS:
             yield _foreign(child)
+    if not any(child.is_symlink() for child in children):  # of what a link leads to, nothing is ours to look through
+        yield from _strays(store)
+
+
+def _strays(store: Store) -> Iterator[Problem]:
     for found in shards(store):
         with store.database.read() as connection:
             known = known_blobs(connection, found)
