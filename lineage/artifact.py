@@ -95,6 +95,7 @@ class Artifact:
         self._turn = threading.Lock()
         self._staging: Staging | None = None
         self._logged: tuple[Path, VersionRecord] | None = None
+        self._being_logged = False
 
     def __repr__(self) -> str:
         return f"<Artifact {self.name!r} ({self.type}), {len(self._tree)} files, draft>"
@@ -245,8 +246,9 @@ class Artifact:
             NotFoundError: Nothing lies there.
             StateError: The draft was logged.
         """
-        self._check_open()
-        self._tree.remove(path.path if isinstance(path, Entry) else path)
+        with self._turn:
+            self._check_open()
+            self._tree.remove(path.path if isinstance(path, Entry) else path)
 
     def _staged_file(self, source: Path, path: str) -> DraftEntry:
         staged = self._stage().stage_file(source)
@@ -255,8 +257,9 @@ class Artifact:
     def _put(self, items: list[DraftEntry], *, replace: bool) -> None:
         """Add entries, all or none; what was staged for them goes if they cannot be."""
         try:
-            self._check_open()
-            self._tree.put(items, replace=replace)
+            with self._turn:
+                self._check_open()
+                self._tree.put(items, replace=replace)
         except BaseException:
             self._drop(items)
             raise
@@ -277,6 +280,24 @@ class Artifact:
             reference = self._logged[1].reference
             message = f"artifact {self.name!r} was logged as {reference}; use its new_draft() for the next version"
             raise StateError(message, kind=ErrorKind.DRAFT_LOGGED)
+        if self._being_logged:
+            raise StateError(f"artifact {self.name!r} is being logged; what it holds is settled")
+
+
+@contextmanager
+def being_logged(artifact: Artifact) -> Iterator[None]:
+    """Keep what a draft holds as it is for the block: nothing added meanwhile may be lost, nor logged twice at once.
+
+    Raises:
+        StateError: It was logged meanwhile, or is being logged, by another thread.
+    """
+    with artifact._turn:  # noqa: SLF001 (the one door for commit)
+        artifact._check_open()  # noqa: SLF001
+        artifact._being_logged = True  # noqa: SLF001
+    try:
+        yield
+    finally:
+        artifact._being_logged = False  # noqa: SLF001
 
 
 def draft_parts(artifact: Artifact) -> tuple[list[DraftEntry], Staging | None]:

@@ -23,7 +23,7 @@ from typing import BinaryIO, Final, Protocol
 
 from blake3 import blake3
 
-from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, NotFoundError, StorageError
+from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, NotFoundError, StateError, StorageError
 from lineage.system import (
     file_lock,
     is_locked,
@@ -84,10 +84,16 @@ class Staging:
         self._end = 0
         self._names = count(1)
         self._turn = threading.Lock()
+        self._owner = os.getpid()
         self.close = weakref.finalize(self, _discard, self.folder, descriptor, self._spool, os.getpid())
 
     def new_path(self) -> Path:
-        """Return a name in the folder that nothing bears yet."""
+        """Return a name in the folder that nothing bears yet.
+
+        Raises:
+            StateError: This process was forked from the one that stages here: both would write to the same places.
+        """
+        self._refuse_fork()
         return self.folder / f"{next(self._names)}"
 
     def stage(self, source: Reader) -> Staged:
@@ -141,7 +147,13 @@ class Staging:
             with suppress(OSError):  # it goes with the draft at the latest
                 staged.path.unlink()
 
+    def _refuse_fork(self) -> None:
+        if os.getpid() != self._owner:
+            message = "this draft was begun by the process that forked this one; make another for what is added here"
+            raise StateError(message)
+
     def _spool_bytes(self, data: bytes) -> Staged:
+        self._refuse_fork()
         with self._turn:
             start, self._end = self._end, self._end + len(data)
         with storage_errors("cannot stage bytes"):

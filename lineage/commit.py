@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from lineage.aliases import Mover, move_alias
-from lineage.artifact import Artifact, draft_parts, is_logged, logged_as, mark_logged
+from lineage.artifact import Artifact, being_logged, draft_parts, is_logged, logged_as, mark_logged
 from lineage.content import RowsAhead, listing, put_bytes, put_listing, put_manifest
 from lineage.errors import ErrorKind, InvalidInputError, StateError
 from lineage.jsondata import JsonObject, JsonValue, plain_object
@@ -103,15 +103,18 @@ def log_draft(store: Store, draft: Artifact, request: LogRequest) -> VersionReco
         StorageError: The bytes cannot be stored.
     """
     checked_request(request)
-    if is_logged(draft):
-        return _log_again(store, draft, request)
-    metadata = _checked_words(draft)
-    with store.storing(), store.writing() if _is_light(draft) else nullcontext():
-        try:
+    try:
+        return _log_again(store, draft, request) if is_logged(draft) else _log_first(store, draft, request)
+    except _NotBetterError:
+        return None
+
+
+def _log_first(store: Store, draft: Artifact, request: LogRequest) -> VersionRecord:
+    with being_logged(draft):
+        metadata = _checked_words(draft)
+        with store.storing(), store.writing() if _is_light(draft) else nullcontext():
             record = _log(store, draft, metadata, request)
-        except _NotBetterError:
-            return None
-    mark_logged(draft, store.path, record)
+        mark_logged(draft, store.path, record)
     return record
 
 
@@ -157,8 +160,10 @@ def _log_again(store: Store, draft: Artifact, request: LogRequest) -> VersionRec
     with store.writing() as connection:
         version = logged_version(connection, store, draft)
         (record,) = artifacts.version_records(connection, [version])
+        metadata = _with_metric(connection, record.name, _checked_words(draft), request)
+        _refuse_worse(connection, record.name, metadata, request)
         artifact = find_artifact(connection, record.name)
-        _note_reproduction(connection, record.name, version, draft.metadata, request)
+        _note_reproduction(connection, record.name, version, metadata, request)
         _name(connection, artifact, version, request)
         return artifacts.version_records(connection, [version])[0]
 

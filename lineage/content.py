@@ -89,7 +89,7 @@ def put_bytes(
     progress: Callable[[int], None] | None = None,
 ) -> None:
     """Store the staged bytes of a draft, files before rows; call it inside ``blobs.storing()``."""
-    _refuse_foreign(ahead.database, entries)
+    _refuse_foreign(ahead.database, blobs, entries)
     staged = {item.staged.digest: item.staged for item in entries if item.staged is not None}
     files = [one for one in staged.values() if one.path is not None]
     for one in files:
@@ -106,15 +106,24 @@ def put_bytes(
         _put_small(ahead, small, staging)
 
 
-def _refuse_foreign(database: Database, entries: Sequence[DraftEntry]) -> None:
-    """Refuse entries taken from a version of another project: their bytes are not here."""
-    shared = {str(item.entry.digest): item.entry.path for item in entries if item.staged is None and item.entry.stored}
+def _refuse_foreign(database: Database, blobs: BlobFolder, entries: Sequence[DraftEntry]) -> None:
+    """Refuse entries taken from a version of another project, or one deleted since: their bytes are not here.
+
+    A row does not prove that a file is there: a ``gc`` on a full disk may have got no further than the file.
+    """
+    shared = {str(item.entry.digest): item.entry for item in entries if item.staged is None and item.entry.stored}
     if not shared:
         return
     with database.read() as connection:
-        missing = shared.keys() - rows.known_blobs(connection, list(shared))
+        known = rows.known_blobs(connection, list(shared))
+        inside = rows.held_inside(connection, list(shared))
+    missing = [
+        entry
+        for digest, entry in shared.items()
+        if digest not in known or not (digest in inside or blobs.has(Digest.parse(digest), entry.size or 0))
+    ]
     if missing:
-        paths = ", ".join(sorted(shared[digest] for digest in missing)[:5])
+        paths = ", ".join(sorted(entry.path for entry in missing)[:5])
         message = f"the bytes of {paths} are not in this project; download them and add them as files"
         raise InvalidInputError(message, kind=ErrorKind.CONTENT_MISSING)
 

@@ -172,7 +172,7 @@ class ActiveRun:
             summary = plain_object(self.summary, "summary")
             if self._rows or json_text(config) != self._saved_config or summary != self._saved_summary:
                 with self._store.writing() as connection:
-                    self._check_there(connection)
+                    self._check_takes(connection)
                     self._write(connection, config, summary)
                 if not self._store.database.in_block:  # a batch may yet be undone: what it wrote is written again
                     self._note_saved(config, summary)
@@ -230,7 +230,7 @@ class ActiveRun:
         role = None if use_as is None else label(use_as, "use_as")
 
         def use(connection: sqlite3.Connection, version: int) -> None:
-            self._check_there(connection)
+            self._check_takes(connection)
             check_type(connection, version, type)
             consume(connection, self._key, version, role)
 
@@ -324,7 +324,7 @@ class ActiveRun:
                 force_new_version=force_new_version,
                 step=self._next_step - 1 if self._next_step else None,
                 progress=progress,
-                then=lambda connection, _: self._check_there(connection),
+                then=lambda connection, _: self._check_takes(connection),
             )
         )
         with as_draft(artifact, name, type, description, metadata, default=f"run-{self.id}-") as draft:
@@ -365,7 +365,7 @@ class ActiveRun:
                 return
             config, summary = plain_object(self.config, "config"), plain_object(self.summary, "summary")
             with self._store.writing() as connection:
-                self._check_there(connection)
+                self._check_takes(connection)
                 self._write(connection, config, summary)
                 runs.end_run(connection, self._key, status=status, exit_code=exit_code, error=error, at=timestamp())
             self._note_saved(config, summary)
@@ -386,6 +386,12 @@ class ActiveRun:
         """Refuse a run whose row went with an undone batch: by now the row may be another run's."""
         if runs.run_key(connection, self.id) != self._key:
             raise StateError(f"run {self.name!r} was started in a batch that was undone; start it again")
+
+    def _check_takes(self, connection: sqlite3.Connection) -> None:
+        """Refuse to write to a run that is not there, or that somebody else ended and deleted meanwhile."""
+        self._check_there(connection)
+        if runs.is_deleted(connection, self._key):
+            raise NotFoundError(f"run {self.name!r} was deleted; start another", kind=ErrorKind.RUN_NOT_FOUND)
 
 
 _active: set[ActiveRun] = set()

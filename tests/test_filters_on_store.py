@@ -259,7 +259,7 @@ def test_runs_by_keyword_are_those_of_the_filter_and_all_keywords(  # noqa: PLR0
     stop=st.integers(-5, 15),
     place=PLACES,
 )
-def test_listing_is_the_sequence_it_stands_for(
+def test_listing_is_the_sequence_it_stands_for(  # noqa: PLR0917 (hypothesis gives them by name)
     project: lineage.Project, where: dict[str, object], limit: int, start: int, stop: int, place: int
 ) -> None:
     """Length, iteration, indexing, slicing and limit agree with the list of all."""

@@ -593,3 +593,25 @@ def test_draft_of_an_undone_batch_says_so(project: lineage.Project) -> None:
 
     with refused(project, StateError, "artifact 'd' was logged in a batch that was undone; make the draft again"):
         project.log_artifact(artifact)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda one: one.new_file("b").__enter__(),
+        lambda one: one.add_file(__file__),
+        lambda one: one.add_reference("s3://bucket/key"),
+        lambda one: one.remove("a"),
+    ],
+)
+def test_change_of_a_draft_while_it_is_logged_is_refused(project: lineage.Project, change: Any) -> None:
+    """What is being stored is settled: a callback, or another thread, cannot put in what has no bytes there."""
+    artifact = draft("d", {"a": LARGE})
+
+    def progress(_: int) -> None:
+        with pytest.raises(StateError, match="artifact 'd' is being logged; what it holds is settled"):
+            change(artifact)
+
+    version = project.log_artifact(artifact, progress=progress)
+
+    assert [entry.path for entry in version.files()] == ["a"]

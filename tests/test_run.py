@@ -658,3 +658,14 @@ def test_log_of_many_metrics_in_a_batch_keeps_them_all(project: lineage.Project)
         inside = len(run.history())
 
     assert (inside, len(run.history())) == (3_000, 3_000)
+
+
+def test_write_to_a_run_that_was_deleted_meanwhile_is_refused(project: lineage.Project) -> None:
+    """Somebody else ended and deleted the run: nothing is written to what is only a node in the graph."""
+    run = project.start_run(id="mine", name="first")
+    project.start_run(id="mine", resume="must").finish()
+    project.run("mine").delete()
+
+    for call in (lambda: run.log_artifact(draft("d", {"a": "1"})), lambda: run.use_artifact(draft("e")), run.finish):
+        with refused(project, NotFoundError, "run 'first' was deleted; start another", ErrorKind.RUN_NOT_FOUND):
+            call()

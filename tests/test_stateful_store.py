@@ -230,6 +230,22 @@ class Store(RuleBasedStateMachine):
         self.do_log(spec)
 
     @precondition(has_versions)
+    @rule(pick=PICK, run=st.none() | PICK, forces=st.lists(FLAG, min_size=1, max_size=3), aliases=ALIASES)
+    def log_equal(self, pick: int, run: int | None, forces: list[bool], aliases: list[str]) -> None:
+        """Log what a version holds once more, under its name: it comes back, or is made again if that is forced."""
+        key = self.key(pick)
+        known, artifact = self.model.version(key), self.model.artifacts[key[0]]
+        plain = {path: content for path, (content, uri) in known.files.items() if uri is None and content is not None}
+        logger = None if run is None or not self.has_runs() else self.run(run)
+        for force in forces if len(plain) == len(known.files) else ():
+            made = lineage.Artifact(artifact.name, artifact.type, metadata={"again": pick})
+            for path, content in plain.items():
+                with made.new_file(path, "wb") as file:
+                    file.write(content)
+            spec = Log(artifact.name, {}, None, aliases, [], None, False, False, force, None, "new_file")
+            self.log_draft(made, logger, dict(known.files), spec)
+
+    @precondition(has_versions)
     @rule(pick=PICK, spec=LOGS, drop=FLAG)
     def log_next_draft(self, pick: int, spec: Log, drop: bool) -> None:
         """Go on from a version with new_draft."""
@@ -753,3 +769,66 @@ ILLEGAL: tuple[tuple[str, Callable[[lineage.Project], object]], ...] = (
 
 TestStore = pytest.mark.slow(Store.TestCase)
 TestStore.settings = settings(stateful_step_count=30)
+
+
+# --- what a batch that was undone leaves in the hands of its program ---
+
+
+def undone(project: lineage.Project) -> tuple[lineage.ActiveRun, lineage.Version, lineage.Artifact]:
+    """Return a run, a version and a draft of a batch that raised; then others have taken their rows."""
+    made = draft("lost", {"a": "1"})
+    with pytest.raises(_Boom), project.batch():
+        run = project.start_run(id="lost")
+        version = run.log_artifact(made)
+        raise _Boom
+    project.start_run(id="other").finish()
+    project.log_artifact(draft("other", {"b": "2"}))
+    assert version is not None
+    return run, version, made
+
+
+def test_run_of_an_undone_batch_writes_into_no_other_run(project: lineage.Project) -> None:
+    """Its row may be another run's by now; every call says that it is gone."""
+    run, _, _ = undone(project)
+    run.log({"loss": 1.0})
+
+    for call in (run.flush, run.finish, lambda: run.use_artifact("other"), lambda: run.log_artifact(draft("new"))):
+        with pytest.raises(lineage.StateError, match="undone"):
+            call()
+
+    assert project.run("other").history() == []
+    assert project.run("other").used_artifacts() == project.run("other").logged_artifacts() == []
+    assert [version.reference for version in project.versions()] == ["other:v0"]
+    assert_store_sound(project)
+
+
+def test_version_of_an_undone_batch_is_no_other_version(project: lineage.Project) -> None:
+    """A handle never answers for, deletes or names the version that has its row now."""
+    _, version, _ = undone(project)
+
+    for call in (
+        version.refresh,
+        version.files,
+        version.delete,
+        version.new_draft,
+        lambda: version.add_alias("best"),
+        lambda: version.update(metadata={"a": 1}),
+        lambda: project.record("other", consumed=[version]),
+    ):
+        with pytest.raises(lineage.NotFoundError):
+            call()
+
+    assert project.version("other").aliases == ("latest",)
+    assert project.version("other").metadata == {}
+    assert project.run("other").used_artifacts() == []
+    assert_store_sound(project)
+
+
+def test_draft_of_an_undone_batch_cannot_be_logged_again(project: lineage.Project) -> None:
+    """Its bytes went with the batch: it is refused, and not taken for the version that has its row now."""
+    _, _, made = undone(project)
+
+    with pytest.raises(lineage.StateError, match="undone"):
+        project.log_artifact(made)
+
+    assert [version.reference for version in project.versions()] == ["other:v0"]

@@ -1045,3 +1045,20 @@ def test_upgrade_of_a_project_whose_name_is_no_text_keeps_its_copy(tmp_path: Pat
     with closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
         assert connection.execute("SELECT count(*) FROM version").fetchone() == (1,)
+
+
+def test_project_shows_itself_in_one_line(project: lineage.Project) -> None:
+    """The repr names the file, and says when it cannot be written."""
+    reader = lineage.open(project.file, read_only=True)
+
+    assert repr(project) == f"<Project {str(project.file)!r}>"
+    assert repr(reader) == f"<Project {str(project.file)!r}, read-only>"
+
+
+def test_project_file_that_was_moved_away_is_a_file_like_any_other(project: lineage.Project) -> None:
+    """What no project has open any more may be logged, also where an inode is used again."""
+    other = lineage.open("other.lineage")
+    project = lineage.open(project.file)
+    other.file.rename("copy.bin")
+
+    assert project.log_artifact("copy.bin").size == Path("copy.bin").stat().st_size

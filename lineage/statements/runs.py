@@ -68,6 +68,12 @@ def run_key(connection: sqlite3.Connection, uid: str) -> int | None:
     return row[0] if row else None
 
 
+def is_deleted(connection: sqlite3.Connection, run: int) -> bool:
+    """Whether a run was deleted."""
+    found = connection.execute("SELECT 1 FROM run WHERE id = ? AND deleted_at IS NOT NULL", (run,)).fetchone()
+    return found is not None
+
+
 def is_run(connection: sqlite3.Connection, text: str) -> bool:
     """Whether this is the id of a run, or the name of one that is not deleted."""
     found = connection.execute(
@@ -201,7 +207,7 @@ def put_metrics(
            DO UPDATE SET value = excluded.value, document = excluded.document, at = excluded.at""",
         [(run, name, step, *_metric_columns(value), at) for name, step, value, at in rows],
     )
-    connection.execute("UPDATE run SET next_step = ? WHERE id = ?", (next_step, run))
+    connection.execute("UPDATE run SET next_step = max(next_step, ?) WHERE id = ?", (next_step, run))  # others log too
 
 
 def _metric_columns(value: JsonValue) -> tuple[float | None, str | None]:
