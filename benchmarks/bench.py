@@ -71,10 +71,10 @@ def in_turns(ours: Callable[[], object], floor: Callable[[], object], rounds: in
     return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
 
 
-def cpu_of(program: str) -> float:
+def cpu_of(*arguments: str) -> float:
     """Return the CPU milliseconds of a Python program as a whole process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, *program.split(" ", 1)], check=True, capture_output=True)
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
 
@@ -83,12 +83,12 @@ def imports(_: float) -> Iterator[Figure]:
     """Time the import and the start of the command line, in CPU milliseconds."""
     bare = "import sqlite3, json, dataclasses, pathlib, enum, re, datetime, contextlib, shutil, blake3"
     programs = {
-        "import lineage": "-c import lineage",
-        "lineage --version": "-m lineage --version",
-        "floor": f"-c {bare}",
+        "import lineage": ("-c", "import lineage"),
+        "lineage --version": ("-m", "lineage", "--version"),
+        "floor": ("-c", bare),
     }
-    taken = {name: statistics.median(cpu_of(program) for _ in range(9)) for name, program in programs.items()}
-    nothing = statistics.median(cpu_of("-c pass") for _ in range(9))
+    taken = {name: statistics.median(cpu_of(*program) for _ in range(9)) for name, program in programs.items()}
+    nothing = statistics.median(cpu_of("-c", "pass") for _ in range(9))
     for name in ("import lineage", "lineage --version"):
         yield Figure(name, taken[name], taken["floor"], "stdlib core + blake3", f"CPU; python -c pass {nothing:.0f} ms")
 

@@ -34,6 +34,7 @@ MAX_ARGUMENT: Final = 4_096
 _ELSEWHERE: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
 _HOST: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?")
 _SSH_SHORT: Final = re.compile(r"(?:[\w.-]+@)?[\w.-]+:[^:@?#\x00-\x1f]+")
+_SCRIPTS: Final = frozenset({".py", ".ipynb", ".sh", ".r", ".R", ".jl", ".pl", ".rb", ".js", ".lua", ".m", ".scala"})
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
 
 
@@ -131,15 +132,21 @@ def code() -> CodeRecord:
 def code_of(command: Sequence[str]) -> CodeRecord:
     """Return what another program runs, by its command line in this working folder.
 
-    Its script is the first argument that is a file of the folder, as in ``python train.py``.
+    Its script is the first argument that is a file and looks like one, as in ``python train.py``: the program
+    itself, or a file whose ending is a language's. A data file is none.
 
     Example:
         >>> code_of(["true"]).command
         ('true',)
     """
     with suppress(OSError, ValueError):
-        return _code(_command(command), next((Path(one).resolve() for one in command if Path(one).is_file()), None))
+        return _code(_command(command), _script_of(command))
     return _code(_command(command), None)
+
+
+def _script_of(command: Sequence[str]) -> Path | None:
+    files = (Path(one) for place, one in enumerate(command) if place == 0 or Path(one).suffix in _SCRIPTS)
+    return next((path.resolve() for path in files if path.is_file()), None)
 
 
 def _code(command: tuple[str, ...], script: Path | None) -> CodeRecord:

@@ -52,6 +52,7 @@ class LogRequest:
         force_new_version: Make a version also of content that is one already.
         step: The run's last step, kept with the version.
         progress: Told the bytes stored.
+        before: Raises if the log cannot be, before anything is written.
         then: What else belongs into the transaction, told the version's row.
     """
 
@@ -62,6 +63,7 @@ class LogRequest:
     force_new_version: bool = False
     step: int | None = None
     progress: Callable[[int], None] | None = None
+    before: Callable[[sqlite3.Connection], None] | None = None
     then: Callable[[sqlite3.Connection, int], None] | None = None
 
 
@@ -136,6 +138,8 @@ def _is_light(draft: Artifact) -> bool:
 
 def _log(store: Store, draft: Artifact, metadata: JsonObject, request: LogRequest) -> VersionRecord:
     with store.database.read() as connection:
+        if request.before is not None:
+            request.before(connection)
         _check_type(connection, draft)
         metadata = _with_metric(connection, draft.name, metadata, request)
         _refuse_worse(connection, draft.name, metadata, request)
@@ -158,6 +162,8 @@ def _log(store: Store, draft: Artifact, metadata: JsonObject, request: LogReques
 def _log_again(store: Store, draft: Artifact, request: LogRequest) -> VersionRecord:
     """Give the version a draft became, with the aliases and tags of this call."""
     with store.writing() as connection:
+        if request.before is not None:
+            request.before(connection)
         version = logged_version(connection, store, draft)
         (record,) = artifacts.version_records(connection, [version])
         metadata = _with_metric(connection, record.name, _checked_words(draft), request)
@@ -266,7 +272,8 @@ def _note_reproduction(
     (record,) = artifacts.version_records(connection, [version])
     import logging  # noqa: PLC0415 (5 ms; only content that was there already is worth a word)
 
-    logging.getLogger("lineage").warning("%s has this content already: no new version of %r", record.reference, name)
+    words = "%s has this content already: no new version of %r, and latest names it"
+    logging.getLogger("lineage").warning(words, record.reference, name)
     run = request.mover.run
     if run is not None and edges.producer(connection, version) != run:
         edges.insert_reproduced(connection, version, run, metadata, request.mover.at)

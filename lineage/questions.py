@@ -396,7 +396,12 @@ class Questions:
         """Give a sqlite-utils Database over the project, which only reads, for the block."""
         import sqlite_utils  # noqa: PLC0415 (140-250 ms, and 1.5 s where pandas is installed)
 
-        with self._store.database.read() as connection, _query_only(connection), _errors_of_sql(), _same_transaction(connection):
+        with (
+            self._store.database.read() as connection,
+            _query_only(connection),
+            _errors_of_sql(),
+            _same_transaction(connection),
+        ):
             yield sqlite_utils.Database(connection, execute_plugins=False)
 
 
@@ -444,7 +449,7 @@ def _query_only(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def _same_transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Keep a block from ending the transaction it lies in, which may be a batch's, and from allowing itself to write."""
+    """Keep a block from ending the transaction it lies in, which may be a batch's, and from letting itself write."""
 
     def allows(action: int, name: str | None, value: str | None, *_: object) -> int:
         unlocks = action == sqlite3.SQLITE_PRAGMA and name == "query_only" and value is not None

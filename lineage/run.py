@@ -324,6 +324,7 @@ class ActiveRun:
                 force_new_version=force_new_version,
                 step=self._next_step - 1 if self._next_step else None,
                 progress=progress,
+                before=self._check_takes,
                 then=lambda connection, _: self._check_takes(connection),
             )
         )

@@ -12,7 +12,7 @@ from invariants import assert_store_sound
 
 import lineage
 from lineage import InvalidInputError, LineageError, NotFoundError, StateError, StorageError
-from lineage.upkeep import collection
+from lineage.statements import upkeep
 
 LARGE = b"x" * 20_000
 
@@ -29,7 +29,7 @@ def test_draft_of_a_version_whose_gc_was_cut_off_is_not_logged_without_its_bytes
     following = version.new_draft()
     version.delete(delete_aliases=True)
     with monkeypatch.context() as patch:
-        patch.setattr(collection.rows, "delete_manifests", _full_disk)
+        patch.setattr(upkeep, "delete_manifests", _full_disk)
         with pytest.raises(StorageError):
             project.gc()
 
@@ -98,8 +98,11 @@ def test_draft_that_is_being_logged_takes_no_change(
     late.write_bytes(b"late")
     one = draft("d", {"a": LARGE})
 
+    def meanwhile(_: int) -> None:
+        change(one, late)
+
     with pytest.raises(StateError, match="is being logged"):
-        project.log_artifact(one, progress=lambda _: change(one, late))
+        project.log_artifact(one, progress=meanwhile)
 
     assert [entry.path for entry in project.log_artifact(one).files()] == ["a"]
     assert_store_sound(project)
@@ -109,8 +112,11 @@ def test_draft_that_is_being_logged_is_not_logged_a_second_time_meanwhile(projec
     """The second log would let go of the bytes that the first is about to store."""
     one = draft("d", {"a": LARGE, "b": "small"})
 
+    def meanwhile(_: int) -> None:
+        project.log_artifact(one)
+
     with pytest.raises(StateError, match="is being logged"):
-        project.log_artifact(one, progress=lambda _: project.log_artifact(one))
+        project.log_artifact(one, progress=meanwhile)
 
     assert project.log_artifact(one).reference == "d:v0"
 
@@ -174,3 +180,16 @@ def test_logged_draft_whose_metadata_was_spoilt_is_a_lineage_error(project: line
 
     with project.start_run() as run, pytest.raises(LineageError, match="metadata of artifact 'd'"):
         run.log_artifact(one)
+
+
+@pytest.mark.parametrize("size", [1, 20_000], ids=["small", "large"])
+def test_log_of_a_run_that_an_undone_batch_took_says_so(project: lineage.Project, size: int) -> None:
+    """It is the caller's state that is wrong, and not the project file that is damaged."""
+    with pytest.raises(ZeroDivisionError), project.batch():
+        run = project.start_run()
+        raise ZeroDivisionError
+
+    with pytest.raises(StateError, match="in a batch that was undone"):
+        run.log_artifact(draft("d", {"a": b"1" * size}))
+
+    assert_store_sound(project)

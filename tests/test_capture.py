@@ -781,6 +781,14 @@ def test_code_of_command_names_its_script_and_keeps_its_words(tmp_path: Path, mo
     assert record.script_digest == "eb0a329935d3b4eeb3296baab288f2594cb32f3152f5d26a98bb4ef488a954b2"
 
 
+def test_code_of_command_takes_no_data_file_for_its_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a program reads is not what runs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d.csv").write_text("1")
+
+    assert capture.code_of(["wc", "-l", "d.csv"]).script is None
+
+
 @pytest.mark.parametrize("words", [["true"], ["a\0b"], []], ids=["no file", "no path", "nothing"])
 def test_code_of_command_without_a_file_has_no_script(words: list[str]) -> None:
     """Nothing is made up, and nothing raises."""

@@ -379,7 +379,7 @@ def test_warning_of_the_library_is_a_line_on_stderr(project: lineage.Project) ->
     spoken, silent = call("log", "w.bin", "model"), call("log", "w.bin", "model", "--json")
 
     assert spoken.out == "model:v0\n"
-    assert spoken.err == "lineage: model:v0 has this content already: no new version of 'model'\n"
+    assert spoken.err == "lineage: model:v0 has this content already: no new version of 'model', and latest names it\n"
     assert silent.err == ""
     assert logging.getLogger("lineage").handlers == []
 

@@ -133,7 +133,9 @@ def test_log_of_known_content_gives_that_version_back(
     assert (version.aliases, version.tags) == (("best", "latest"), ("x",))
     assert project.version("d") == version
     assert len(project.versions(artifact="d")) == 2
-    assert caplog.messages == [f"{version.reference} has this content already: no new version of 'd'"]
+    assert caplog.messages == [
+        f"{version.reference} has this content already: no new version of 'd', and latest names it"
+    ]
 
 
 def test_log_of_known_content_keeps_its_words_and_notes_the_reproduction(project: lineage.Project) -> None:

@@ -832,3 +832,18 @@ def test_draft_of_an_undone_batch_cannot_be_logged_again(project: lineage.Projec
         project.log_artifact(made)
 
     assert [version.reference for version in project.versions()] == ["other:v0"]
+
+
+def test_batch_inside_a_batch_that_raises_is_undone_alone(project: lineage.Project) -> None:
+    """What the outer one did before and does after stays; the inner one leaves nothing."""
+    with project.batch():
+        project.log_artifact(draft("before", {"a": "1"}))
+        with pytest.raises(_Boom), project.batch():
+            project.log_artifact(draft("inner", {"a": "2", "large": "3" * 20_000}), aliases=["best"])
+            raise _Boom
+        project.log_artifact(draft("after", {"a": "2"}))
+
+    assert [version.reference for version in project.versions()] == ["before:v0", "after:v0"]
+    assert_store_sound(project)
+    project.gc()
+    assert_nothing_left_over(project)

@@ -259,6 +259,30 @@ def test_gc_while_another_process_logs_in_a_batch_waits_for_it(project: lineage.
     assert_nothing_left_over(project)
 
 
+def stage_then_log(door: Connection, path: Path) -> str:
+    """Fill a draft, wait for the word, log it."""
+    project = lineage.open(path)
+    made = draft("slow", {"large": b"x" * 50_000, "small": b"y"})
+    at_the_word(door)
+    version = project.log_artifact(made)
+    assert version is not None
+    return version.reference
+
+
+def test_gc_leaves_the_draft_of_another_process_alone(project: lineage.Project) -> None:
+    """Bytes that a living program has staged are not garbage, however long it takes to log them."""
+    with started((stage_then_log, project.file)) as [(_, door)]:
+        assert heard(door) == "ready"
+
+        assert project.gc().temporary == 0
+
+        door.send("go")
+        assert heard(door) == "slow:v0"
+    with project.version("slow").open("large") as file:
+        assert file.read() == b"x" * 50_000
+    assert_nothing_left_over(project)
+
+
 def collect(door: Connection, path: Path) -> int:
     """Collect garbage at the word."""
     project = lineage.open(path)

@@ -540,7 +540,7 @@ def test_log_artifact_of_known_content_notes_the_run_as_reproducing(
     assert (version.reference, producer.id, [one.id for one in version.reproduced_by()]) == ("a:v0", "r1", ["again"])
     assert edges(chain) == before
     assert (run.logged_artifacts(), chain.run("again").reproduced()) == ([], [version])
-    assert caplog.messages == ["a:v0 has this content already: no new version of 'a'"]
+    assert caplog.messages == ["a:v0 has this content already: no new version of 'a', and latest names it"]
     assert chain.sql("SELECT reference, run, metadata FROM reproductions") == [
         {"reference": "a:v0", "run": "again", "metadata": '{"iou":0.5}'}
     ]

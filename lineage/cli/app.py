@@ -93,7 +93,7 @@ Exit codes:
   2    wrong usage,       8    read-only
        invalid input      9    storage: disk, permission, network
   3    not found          10   damaged; also: verify found errors
-  4    conflict           11   no project file, or of a newer format
+  4    conflict           11   not a project file, or a newer one
   5    a cycle            130  interrupted    141  the reader went away
 
 'lineage run' exits as the command it ran. Names of nodes: a version is name, name:alias, name:v3 or name@digest; a

@@ -219,19 +219,6 @@ def manifests_after(connection: sqlite3.Connection, manifest: int, limit: int) -
     ).fetchall()
 
 
-def entries_of_manifest(connection: sqlite3.Connection, manifest: int) -> Iterator[tuple[str, Entry]]:
-    """Yield the part's digest and the entry, for every entry of a manifest in the order of their paths."""
-    rows = connection.execute(
-        """SELECT t.digest, e.path, coalesce(b.digest, e.uri_digest), coalesce(b.size, e.uri_size), e.uri,
-                  e.blob IS NOT NULL, e.extra, NULL
-           FROM manifest_part p JOIN part t ON t.id = p.part JOIN entry e ON e.part = p.part
-           LEFT JOIN blob b ON b.id = e.blob WHERE p.manifest = ? ORDER BY p.seq, e.path""",
-        (manifest,),
-    )
-    for part, *row in rows:
-        yield part, _entry(tuple(row))
-
-
 def references_of_manifest(connection: sqlite3.Connection, manifest: int) -> list[str]:
     """Return the live versions, as text, that have this manifest."""
     rows = connection.execute(
@@ -240,9 +227,3 @@ def references_of_manifest(connection: sqlite3.Connection, manifest: int) -> lis
         (manifest,),
     )
     return [row[0] for row in rows]
-
-
-def used_bytes(connection: sqlite3.Connection) -> int:
-    """Return the bytes of all blobs that rows name."""
-    (size,) = connection.execute("SELECT coalesce(sum(size), 0) FROM blob").fetchone()
-    return int(size)
