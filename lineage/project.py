@@ -249,16 +249,26 @@ class Project(Questions):
         with self._store.database.read(), callers_code():
             yield
 
-    def update_artifact(self, name: str, *, description: str) -> ArtifactRecord:
-        """Set the words about an artifact and return what is known of it; empty text removes them.
+    def update_artifact(self, name: str, *, description: str | None = None, type: str | None = None) -> ArtifactRecord:
+        """Change the words about an artifact, or its type, and return what is known of it; what is not given stays.
+
+        Args:
+            name: Which.
+            description: Words about it; empty text removes them.
+            type: What it is, for all of its versions.
 
         Raises:
             NotFoundError: There is none of this name.
+            InvalidInputError: The description or the type breaks a rule; nothing is changed.
         """
-        words = prose(description, f"description of artifact {shown(name)}") or None
+        words = None if description is None else prose(description, f"description of artifact {shown(name)}")
+        new_type = None if type is None else label(type, "artifact type")
         with self._store.writing() as connection:
             key = find_artifact(connection, artifact_name(name))
-            artifacts.update_artifact_description(connection, key, words)
+            if words is not None:
+                artifacts.update_artifact_description(connection, key, words or None)
+            if new_type is not None:
+                artifacts.update_artifact_type(connection, key, new_type)
             return artifacts.artifact_records(connection, [key])[0]
 
     def rename_artifact(self, name: str, new_name: str) -> ArtifactRecord:

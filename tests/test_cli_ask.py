@@ -480,6 +480,17 @@ def test_graph_goes_into_a_file(filled: lineage.Project) -> None:
     assert json.loads(Path("graph.json").read_text()) == good("graph", "--json").json
 
 
+@pytest.mark.parametrize(
+    ("name", "begin"),
+    [("g.dot", "digraph"), ("g.json", "{"), ("g.graphml", "<"), ("g.mmd", "flowchart"), ("g", "flowchart")],
+)
+def test_graph_takes_the_format_from_the_file(filled: lineage.Project, name: str, begin: str) -> None:
+    """A file's ending says what it is to hold, unless the format is given."""
+    good("graph", "-o", name)
+
+    assert Path(name).read_text("utf-8").startswith(begin)
+
+
 def test_graph_refuses_two_formats(filled: lineage.Project) -> None:
     """--json with another format is a contradiction."""
     assert call("graph", "--json", "--format", "dot").code == 2

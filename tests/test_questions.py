@@ -1387,3 +1387,25 @@ def test_listing_shows_its_first_items(project: Project, five: lineage.Listing[l
     assert repr(five) == f"<Listing of 5: {shown}, <Run run r2 (no job type, finished)>, …>"
     assert repr(five[:2]) == f"<Listing of 2: {shown}>"
     assert repr(project.versions()) == "<Listing of 0: >"
+
+
+def test_update_artifact_of_the_type_is_that_of_all_versions(project: lineage.Project) -> None:
+    """A name that was given a wrong type need not keep it; what is not given stays."""
+    project.log_artifact(draft("m", {"a": "1"}, type="unspecified"))
+    project.update_artifact("m", description="words")
+
+    record = project.update_artifact("m", type="model")
+
+    assert (record.type, record.description) == ("model", "words")
+    assert project.version("m:v0").type == "model"
+    assert project.log_artifact(draft("m", {"a": "2"}, type="model")).reference == "m:v1"
+
+
+def test_update_artifact_with_a_bad_type_changes_nothing(project: lineage.Project) -> None:
+    """A type is one line of a table."""
+    project.log_artifact(draft("m", {"a": "1"}, type="model"))
+
+    with pytest.raises(lineage.InvalidInputError, match="artifact type"):
+        project.update_artifact("m", description="words", type="")
+
+    assert (project.artifact("m").type, project.artifact("m").description) == ("model", None)

@@ -133,7 +133,9 @@ def path(settings: Settings, start: str, end: str) -> None:
 
 @command("a graph document (the same as --format json)")
 @click.argument("nodes", nargs=-1, metavar="[NODE]...", shell_complete=complete_names)
-@click.option("--format", type=click.Choice(_FORMATS), help="Of the text.  [default: mermaid]")
+@click.option(
+    "--format", type=click.Choice(_FORMATS), help="Of the text.  [default: by the ending of the file, else mermaid]"
+)
 @click.option("--direction", type=click.Choice(["both", "up", "down"]), default="both", show_default=True)
 @click.option("--depth", type=int, metavar="N", help="At most so many edges away.")
 @click.option("--collapse", type=click.Choice(["type", "name"]), help="Merge runs and versions of one type or name.")
@@ -157,7 +159,13 @@ def graph(
 
         emit_document(GraphDocument.from_graph(found))
     else:
-        _write_graph(found, "json" if settings.json else format or "mermaid", output)
+        _write_graph(found, "json" if settings.json else format or _format_of(output), output)
+
+
+def _format_of(output: str | None) -> str:
+    """Return the format that a file's ending asks for; Mermaid if it asks for none."""
+    ending = "" if output is None else output.rpartition(".")[2]
+    return {"gv": "dot", "dot": "dot", "graphml": "graphml", "json": "json"}.get(ending, "mermaid")
 
 
 def _write_graph(found: Graph, format: str, output: str | None) -> None:

@@ -42,6 +42,11 @@ def update_artifact_description(connection: sqlite3.Connection, artifact: int, d
     connection.execute("UPDATE artifact SET description = ? WHERE id = ?", (description, artifact))
 
 
+def update_artifact_type(connection: sqlite3.Connection, artifact: int, type: str) -> None:
+    """Set what an artifact is."""
+    connection.execute("UPDATE artifact SET type = ? WHERE id = ?", (type, artifact))
+
+
 def rename_artifact(connection: sqlite3.Connection, artifact: int, name: str) -> None:
     """Give an artifact another name."""
     connection.execute("UPDATE artifact SET name = ? WHERE id = ?", (name, artifact))
