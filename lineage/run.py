@@ -16,8 +16,8 @@ from typing import Final, Self, Unpack, cast, overload
 
 from lineage import capture
 from lineage.artifact import Artifact, is_logged
+from lineage.attributes import Document
 from lineage.commit import Better, LogRequest, checked_request, log_draft, logged_version
-from lineage.document import Document
 from lineage.errors import ConflictError, ErrorKind, InvalidInputError, LineageError, NotFoundError, StateError
 from lineage.handles import Run, Version, load_runs, mover
 from lineage.jsondata import JsonObject, JsonValue, flatten_metrics, json_text, plain_object

@@ -28,7 +28,7 @@ LAYERS = [
     {"graph", "references", "aliases", "exports"},
     {"comparison", "staleness", "download", "tree"},
     {"upkeep"},
-    {"artifact", "listing", "document", "relations"},
+    {"artifact", "listing", "attributes", "relations"},
     {"commit", "handles"},
     {"linking", "sources"},
     {"run"},
