@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -66,6 +67,10 @@ class Artifact:
             null.
         incremental: Add the files to those of the newest version instead of replacing them.
 
+    Attributes:
+        ttl: How long the version is to live, from when it is logged until ``prune(expired=True)`` may take it;
+            None, which it is at first, is for good.
+
     Raises:
         InvalidInputError: The name, type or metadata break a rule; the message says which.
 
@@ -91,6 +96,7 @@ class Artifact:
         self.description = None if description is None else prose(description, f"description of artifact {name!r}")
         self.metadata: JsonObject = plain_object(metadata, f"metadata of artifact {name!r}")
         self.incremental: Final = incremental
+        self.ttl: timedelta | None = None
         self._tree = Tree(self.name)
         self._turn = threading.Lock()
         self._staging: Staging | None = None

@@ -32,6 +32,7 @@ from lineage.values import (
     prose,
     shown,
     tag_name,
+    ttl_seconds,
 )
 
 Better = tuple[str, Literal["max", "min"]]
@@ -126,6 +127,7 @@ def _checked_words(draft: Artifact) -> JsonObject:
     label(draft.type, "artifact type")
     if draft.description is not None:
         prose(draft.description, f"description of artifact {draft.name!r}")
+    ttl_seconds(draft.ttl)
     return plain_object(draft.metadata, f"metadata of artifact {draft.name!r}")
 
 
@@ -237,6 +239,9 @@ def _artifact(connection: sqlite3.Connection, draft: Artifact, mover: Mover) -> 
     row = artifacts.artifact_row(connection, draft.name)
     if row is None:
         return artifacts.insert_artifact(connection, new_uid(), draft.name, draft.type, mover.at)
+    if artifacts.is_collection(connection, row[0]):
+        message = f"{draft.name!r} is a collection of links; log under another name, and link the version"
+        raise InvalidInputError(message, kind=ErrorKind.NAME_TAKEN)
     if row[2] is not None:
         artifacts.revive_artifact(connection, row[0], draft.type)
     return row[0]
@@ -259,6 +264,7 @@ def _new_version(
         metadata=metadata,
         step=request.step,
         at=request.mover.at,
+        ttl=ttl_seconds(draft.ttl),
     )
     if request.mover.run is not None:
         edges.insert_produced(connection, version, request.mover.run)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lineage import graph
+from lineage.errors import ErrorKind, NotFoundError
 from lineage.jsondata import JsonObject, JsonValue
 from lineage.records import Entry
 from lineage.statements import artifacts, content, edges, runs
@@ -53,8 +54,16 @@ class Comparison:
 
 
 def compare(connection: sqlite3.Connection, old: int, new: int) -> Comparison:
-    """Return the difference between two versions; parts they share are not looked at."""
+    """Return the difference between two versions; parts they share are not looked at.
+
+    Raises:
+        NotFoundError: One of them belongs to another project, and so its content is not here.
+    """
     before, after = artifacts.version_records(connection, [old, new])
+    foreign = next((record for record in (before, after) if record.project is not None), None)
+    if foreign is not None:
+        message = f"{foreign.reference} belongs to project {foreign.project!r}; its files can be compared there only"
+        raise NotFoundError(message, kind=ErrorKind.CONTENT_MISSING)
     gone, come = content.changed_entries(connection, old, new)
     earlier = {entry.path: entry for entry in gone}
     later = {entry.path: entry for entry in come}

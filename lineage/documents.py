@@ -94,6 +94,9 @@ class VersionDocument(Document):
     step: int | None
     created_at: str
     deleted_at: str | None
+    ttl: int | None
+    project: str | None
+    link_to: str | None
 
 
 class ArtifactDocument(Document):
@@ -106,6 +109,7 @@ class ArtifactDocument(Document):
     version_count: int
     created_at: str
     deleted_at: str | None
+    project: str | None
 
 
 class EntryDocument(Document):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from lineage.jsondata import JsonObject
 from lineage.records import RunRecord, VersionRecord
 from lineage.values import Digest, RunStatus
@@ -134,6 +136,21 @@ class VersionFacts:
     def created_at(self) -> str:
         """When it was logged, UTC."""
         return self.record.created_at
+
+    @property
+    def ttl(self) -> timedelta | None:
+        """How long after that it is to live, until ``prune(expired=True)`` may take it; None is for good."""
+        return None if self.record.ttl is None else timedelta(seconds=self.record.ttl)
+
+    @property
+    def project(self) -> str | None:
+        """The name of the project it belongs to, where that is another: its content is there."""
+        return self.record.project
+
+    @property
+    def link_to(self) -> str | None:
+        """For a link in a collection: the reference of the version it stands for."""
+        return self.record.link_to
 
     @property
     def deleted(self) -> bool:

@@ -10,6 +10,7 @@ import io
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Self, TypeAlias
 
@@ -43,6 +44,7 @@ from lineage.values import (
     tag_name,
     text_encoding,
     timestamp,
+    ttl_seconds,
 )
 
 Progress: TypeAlias = Callable[[int], None]
@@ -175,8 +177,18 @@ class Version(VersionFacts, Handle):
 
     @property
     def key(self) -> Key:
-        """The node's kind and row."""
-        return Key("version", self.record.id)
+        """The node's kind and row; a link stands where the version stands that it links to."""
+        return Key("version", self.record.source)
+
+    def source(self) -> Version:
+        """Return the version that a link stands for; the version itself if it is no link."""
+        return self if self.record.link_to is None else load_versions(self._store, [self.record.source])[0]
+
+    def links(self) -> list[Version]:
+        """Return the links that stand for this version in collections."""
+        with self._store.database.read() as connection:
+            keys = artifacts.links_to(connection, self._current(connection).source)
+        return load_versions(self._store, keys)
 
     def refresh(self) -> Self:
         """Read the record again and return this handle."""
@@ -196,10 +208,10 @@ class Version(VersionFacts, Handle):
         """Return its entries, sorted by path.
 
         Raises:
-            NotFoundError: The version was deleted.
+            NotFoundError: The version was deleted, or belongs to another project.
         """
         with self._store.database.read() as connection:
-            self._check_live(connection)
+            self._check_here(connection)
             return list(content.entries_of(connection, self.record.id))
 
     def entry(self, path: str) -> Entry:
@@ -210,7 +222,7 @@ class Version(VersionFacts, Handle):
         """
         wanted = entry_path(path)
         with self._store.database.read() as connection:
-            self._check_live(connection)
+            self._check_here(connection)
             found = content.entry_at(connection, self.record.id, wanted)
         if found is None:
             message = f"{self.reference} has no file {wanted!r}; files() lists what it has"
@@ -221,6 +233,14 @@ class Version(VersionFacts, Handle):
         if self._current(connection).deleted_at is not None:
             message = f"{self.reference} was deleted; its lineage is still there, its content is not"
             raise NotFoundError(message, kind=ErrorKind.VERSION_DELETED)
+
+    def _check_here(self, connection: sqlite3.Connection) -> None:
+        """Refuse a version whose content is not in this project: one that was deleted, or belongs to another."""
+        self._check_live(connection)
+        (source,) = artifacts.version_records(connection, [self.record.source])
+        if source.project is not None:
+            message = f"{source.reference} belongs to project {source.project!r}: open that for its content"
+            raise NotFoundError(message, kind=ErrorKind.CONTENT_MISSING)
 
     def open(self, path: str, mode: str = "rb", encoding: str | None = None) -> IO[Any]:
         """Open one file for reading, without a download.
@@ -329,24 +349,24 @@ class Version(VersionFacts, Handle):
             NotFoundError: The version was deleted.
         """
         entries = [Entry(e.path, e.digest, e.size, e.uri, e.stored, e.extra) for e in self.files()]
-        return draft_from(self.name, self.type, self.description, self.metadata, entries)
+        return draft_from(self.source().name, self.type, self.description, self.metadata, entries)
 
     def logged_by(self) -> Run | None:
         """Return the run that produced it; None if no run did. Runs that made it once more: reproduced_by."""
         with self._store.database.read() as connection:
-            run = edges.producer(connection, self._current(connection).id)
+            run = edges.producer(connection, self._current(connection).source)
         return load_runs(self._store, [run])[0] if run is not None else None
 
     def reproduced_by(self) -> list[Run]:
         """Return the runs that logged the same content later: evidence that it can be made again."""
         with self._store.database.read() as connection:
-            keys = edges.reproducers(connection, self._current(connection).id)
+            keys = edges.reproducers(connection, self._current(connection).source)
         return load_runs(self._store, keys)
 
     def used_by(self) -> list[Run]:
         """Return the runs that consumed it, oldest first."""
         with self._store.database.read() as connection:
-            keys = edges.consumers(connection, self._current(connection).id)
+            keys = edges.consumers(connection, self._current(connection).source)
         return load_runs(self._store, keys)
 
     def diff(self, other: Version) -> comparison.Comparison:
@@ -361,16 +381,22 @@ class Version(VersionFacts, Handle):
             message = f"{self.reference} and {other.reference} belong to different projects"
             raise InvalidInputError(message)
         with self._store.database.read() as connection:
-            self._check_live(connection)
-            other._check_live(connection)
-            return comparison.compare(connection, self.record.id, other.record.id)
+            self._check_here(connection)
+            other._check_here(connection)
+            return comparison.compare(connection, self.record.source, other.record.source)
 
     def update(
-        self, *, description: str | None = None, metadata: object = None, tags: Iterable[str] | None = None
+        self,
+        *,
+        description: str | None = None,
+        metadata: object = None,
+        tags: Iterable[str] | None = None,
+        ttl: timedelta | None = None,
     ) -> Self:
-        """Change description, metadata or tags, each as a whole; what is not given stays. Content never changes.
+        """Change description, metadata, tags or ttl, each as a whole; what is not given stays. Content never changes.
 
-        An empty description removes it.
+        An empty description removes it, and a `ttl` of ``timedelta.max`` is for good. Of a link, what it stands for
+        is changed.
 
         Raises:
             InvalidInputError: One of them breaks a rule; nothing is changed.
@@ -380,15 +406,19 @@ class Version(VersionFacts, Handle):
         new_description = None if description is None else prose(description, f"description of {self.reference}")
         new_metadata = None if metadata is None else plain_object(metadata, f"metadata of {self.reference}")
         new_tags = None if tags is None else [tag_name(tag) for tag in listed(tags, "tags")]
+        seconds = ttl_seconds(ttl)
         with self._store.writing() as connection:
-            self._check_live(connection)
+            self._check_here(connection)
+            source = self.record.source
             if new_description is not None:
-                artifacts.update_version_description(connection, self.record.id, new_description or None)
+                artifacts.update_version_description(connection, source, new_description or None)
             if new_metadata is not None:
-                artifacts.update_version_metadata(connection, self.record.id, new_metadata)
+                artifacts.update_version_metadata(connection, source, new_metadata)
             if new_tags is not None:
-                artifacts.clear_version_tags(connection, self.record.id)
-                artifacts.add_version_tags(connection, self.record.id, new_tags)
+                artifacts.clear_version_tags(connection, source)
+                artifacts.add_version_tags(connection, source, new_tags)
+            if seconds is not None:
+                artifacts.update_version_ttl(connection, source, None if ttl == timedelta.max else seconds)
         return self.refresh()
 
     def add_alias(self, alias: str, *, protect: bool | None = None, override: bool = False) -> Self:
@@ -442,8 +472,11 @@ class Version(VersionFacts, Handle):
     def delete(self, *, delete_aliases: bool = False, override: bool = False) -> None:
         """Delete the version: its content goes with the next ``gc``, its node and edges stay, marked deleted.
 
+        Of a link, only the link goes. With a version go the links that stand for it.
+
         Args:
-            delete_aliases: Delete although aliases name it; ``latest`` moves to the highest version left.
+            delete_aliases: Delete although aliases name it, or links that aliases name; ``latest`` moves to the
+                highest version left.
             override: Also where an alias is protected.
 
         Raises:

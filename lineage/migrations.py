@@ -17,7 +17,7 @@ from lineage.values import new_uid, timestamp
 # The wheel carries schema/ inside the package, a checkout keeps it beside it.
 _PACKAGED = Path(__file__).with_name("schema")
 SCHEMA_DIR: Final = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "schema"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 """The newest format, which this library writes; the number of the last migration (a test compares)."""
 
 

@@ -9,13 +9,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeAlias, Unpack, overload
 
+from lineage import links
 from lineage.artifact import staging_home
 from lineage.commit import Better, LogRequest, checked_request, log_draft
 from lineage.database import callers_code
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError
 from lineage.handles import Run, Version, mover
-from lineage.linking import consume, listed_versions, produce, resolve_version
 from lineage.questions import AnyVersion, Questions
+from lineage.recording import consume, listed_versions, named_version, produce, resolve_version
 from lineage.records import ArtifactRecord, SizeRecord
 from lineage.run import ActiveRun, start_run
 from lineage.sources import Loggable, LogOptions, as_draft
@@ -25,7 +26,7 @@ from lineage.upkeep import collection, deletion, verification
 from lineage.upkeep.collection import GcReport
 from lineage.upkeep.deletion import PruneReport, PruneRules
 from lineage.upkeep.verification import RepairReport, VerifyReport
-from lineage.values import artifact_name, callback, file_path, label, listed, prose, shown
+from lineage.values import callback, file_path, known_name, label, listed, prose, shown
 
 Progress: TypeAlias = Callable[[int], None]
 
@@ -175,7 +176,7 @@ class Project(Questions):
             if runs.run_records(connection, [key])[0].deleted_at is not None:
                 raise NotFoundError(f"run {name!r} was deleted", kind=ErrorKind.RUN_NOT_FOUND)
             for version in inputs:
-                consume(connection, key, resolve_version(connection, self._store, version), roles.get(version))
+                consume(connection, key, named_version(connection, self._store, version), roles.get(version))
             for version in outputs:
                 produce(connection, key, resolve_version(connection, self._store, version))
 
@@ -264,12 +265,39 @@ class Project(Questions):
         words = None if description is None else prose(description, f"description of artifact {shown(name)}")
         new_type = None if type is None else label(type, "artifact type")
         with self._store.writing() as connection:
-            key = find_artifact(connection, artifact_name(name))
+            key = find_artifact(connection, known_name(name))
             if words is not None:
                 artifacts.update_artifact_description(connection, key, words or None)
             if new_type is not None:
                 artifacts.update_artifact_type(connection, key, new_type)
             return artifacts.artifact_records(connection, [key])[0]
+
+    def link(self, version: AnyVersion, collection: str, *, aliases: Iterable[str] = ()) -> Version:
+        """Put a version into a collection, where it has a number and aliases of its own, and return that link.
+
+        The collection is made if it is not there. A version that it holds already keeps its number, and gets the
+        aliases; ``latest`` of the collection moves to it. The link has the content, type, metadata and lineage of
+        the version it stands for; deleting it deletes nothing else. Linking ends a version's time to live.
+
+        Args:
+            version: Which, also one of another project.
+            collection: Such as ``Best models``; unlike an artifact's name it may hold blanks.
+            aliases: Names that move to it within the collection.
+
+        Raises:
+            NotFoundError: There is no such version.
+            ConflictError: The name is that of an artifact, or a protected alias would move.
+            InvalidInputError: A name breaks a rule, or the collection is of another type.
+
+        Example:
+            >>> import lineage, tempfile
+            >>> project = lineage.open(tempfile.mkdtemp() + "/p.lineage")
+            >>> model = project.log_artifact(lineage.Artifact("iv3", type="model"))
+            >>> link = project.link(model, "Best models", aliases=["production"])
+            >>> link.reference, project.version("Best models:production").link_to
+            ('Best models:v0', 'iv3:v0')
+        """
+        return links.link(self._store, version, collection, listed(aliases, "aliases"))
 
     def rename_artifact(self, name: str, new_name: str) -> ArtifactRecord:
         """Give an artifact another name; numbers, aliases, history and lineage stay.
@@ -302,9 +330,10 @@ class Project(Questions):
         keep_tagged: bool = True,
         keep_used: bool = True,
         older_than: timedelta | None = None,
+        expired: bool = False,
         dry_run: bool = False,
     ) -> PruneReport:
-        """Delete the versions that no keep rule keeps; ``gc`` then frees their bytes.
+        """Delete the versions that no keep rule keeps; ``gc`` then frees their bytes. What a collection links to stays.
 
         Args:
             artifact: Only of this artifact.
@@ -314,10 +343,11 @@ class Project(Questions):
             keep_tagged: Keep what bears a tag.
             keep_used: Keep what a run consumed.
             older_than: Delete only what is older.
+            expired: Delete only what has outlived its time to live; versions without one are for good.
             dry_run: Only say what would go, and how many bytes.
 
         Raises:
-            InvalidInputError: Neither `keep_last` nor `older_than` is given.
+            InvalidInputError: None of `keep_last`, `older_than` and `expired` is given.
         """
         rules = PruneRules(
             artifact=artifact,
@@ -327,6 +357,7 @@ class Project(Questions):
             keep_tagged=keep_tagged,
             keep_used=keep_used,
             older_than=older_than,
+            expired=expired,
         )
         return deletion.prune(self._store, rules, dry_run=dry_run)
 

@@ -14,8 +14,8 @@ from lineage.blobs import copy_hashed
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError
 from lineage.graph import Key
 from lineage.handles import Run, Version, load_runs, load_versions
-from lineage.linking import resolve_version
 from lineage.listing import Listing
+from lineage.recording import resolve_version
 from lineage.records import AliasEvent, ArtifactRecord, Location, Node, SearchHit, Stale
 from lineage.relations import Direction, Handle, Keep, extract_graph, related
 from lineage.run import ActiveRun
@@ -27,9 +27,9 @@ from lineage.values import (
     Digest,
     Reference,
     alias_name,
-    artifact_name,
     file_path,
     is_encodable,
+    known_name,
     listed,
     moment,
     shown,
@@ -170,7 +170,7 @@ class Questions:
             NotFoundError: There is none of this name.
         """
         with self._store.database.read() as connection:
-            key = find_artifact(connection, artifact_name(name))
+            key = find_artifact(connection, known_name(name))
             return artifacts.artifact_records(connection, [key])[0]
 
     def artifacts(
@@ -215,7 +215,7 @@ class Questions:
         """
         name, colon, alias = _text(reference, "reference").partition(":")
         with self._store.database.read() as connection:
-            artifact = find_artifact(connection, artifact_name(name))
+            artifact = find_artifact(connection, known_name(name))
             return artifacts.alias_events(connection, artifact, alias_name(alias) if colon else None)
 
     def node(self, node: AnyNode) -> Run | Version:

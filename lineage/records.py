@@ -39,7 +39,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactRecord:
-    """A name, its type, and how many versions it has."""
+    """A name, its type, and how many versions it has; `project` where it belongs to another project."""
 
     id: int = field(repr=False)
     uid: str = field(repr=False)
@@ -49,11 +49,17 @@ class ArtifactRecord:
     version_count: int
     created_at: str
     deleted_at: str | None
+    project: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
-    """One immutable content of an artifact; size in bytes, times in UTC."""
+    """One immutable content of an artifact; size in bytes, times in UTC, `ttl` in seconds.
+
+    Attributes:
+        project: The project it belongs to, where that is another; only its place in the graph is here then.
+        link_to: For a link in a collection: the reference of the version it stands for.
+    """
 
     id: int = field(repr=False)
     uid: str
@@ -70,6 +76,10 @@ class VersionRecord:
     step: int | None
     created_at: str
     deleted_at: str | None
+    ttl: int | None
+    project: str | None
+    link_to: str | None
+    source: int = field(repr=False)
 
     @property
     def reference(self) -> str:

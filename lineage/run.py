@@ -21,7 +21,7 @@ from lineage.commit import Better, LogRequest, checked_request, log_draft, logge
 from lineage.errors import ConflictError, ErrorKind, InvalidInputError, LineageError, NotFoundError, StateError
 from lineage.handles import Run, Version, load_runs, mover
 from lineage.jsondata import JsonObject, JsonValue, flatten_metrics, json_text, plain_object
-from lineage.linking import check_type, consume, listed_versions, resolve_version
+from lineage.recording import check_type, consume, listed_versions, named_version
 from lineage.records import MetricRow, RunRecord, VersionRecord
 from lineage.sources import Loggable, LogOptions, as_draft
 from lineage.statements import artifacts, runs
@@ -95,12 +95,12 @@ class ActiveRun:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """Its tags when it started."""
+        """Its tags; :meth:`update` changes them."""
         return self._record.tags
 
     @property
     def notes(self) -> str | None:
-        """Words about it when it started."""
+        """Words about it; :meth:`update` changes them."""
         return self._record.notes
 
     @property
@@ -165,6 +165,16 @@ class ActiveRun:
             if late and not self._store.database.in_block:
                 self.flush()
 
+    def update(self, *, name: str | None = None, notes: str | None = None, tags: Iterable[str] | None = None) -> None:
+        """Change name, notes or tags; what is not given stays. An empty note removes it. See :meth:`Run.update`.
+
+        Raises:
+            InvalidInputError: One of them breaks a rule; nothing is changed.
+            StateError: The run has finished; ``project.run(id).update`` changes one that has.
+        """
+        self._check_running()
+        self._record = self._handle().update(name=name, notes=notes, tags=tags).record
+
     def flush(self) -> None:
         """Write buffered metrics and changes of config and summary now; nothing happens if there are none."""
         with self._lock:
@@ -216,14 +226,17 @@ class ActiveRun:
         run logged itself comes back without an edge.
 
         Args:
-            artifact: A reference such as ``"mnist-raw:latest"``, a version, or a draft.
+            artifact: A reference such as ``"mnist-raw:latest"``, a version, also one of another project, or a draft.
+                Of a version in another project this one keeps the node, ``other/mnist-raw:v2``, so that lineage is
+                complete; its content stays there. A link stands for what it links to.
             use_as: The role it plays in the run.
             type: The type it must have.
 
         Raises:
             NotFoundError: There is no such version, or it was deleted.
             CycleError: The run is upstream of it; the error names the whole cycle.
-            InvalidInputError: It has another type, or belongs to another project.
+            InvalidInputError: It has another type.
+            ConflictError: It belongs to another project, and a third of the same name is known here.
             StateError: The run has finished.
         """
         self._check_running()
@@ -241,8 +254,10 @@ class ActiveRun:
             if isinstance(artifact, Artifact):
                 version = logged_version(connection, self._store, artifact)  # and its aliases stay where they are
             else:
-                version = resolve_version(connection, self._store, artifact)
+                version = named_version(connection, self._store, artifact)
             use(connection, version)
+            if isinstance(artifact, Version) and artifact._store.path != self._store.path:  # noqa: SLF001 (handles are ours)
+                return artifact  # here is only its node; its content is where it came from
             return Version(self._store, artifacts.version_records(connection, [version])[0])
 
     @overload
@@ -450,7 +465,7 @@ def start_run(  # noqa: PLR0913 (each is a word users of W&B know, all but two b
                 _merge_config(connection, key, str(row["config"]))
         runs.add_run_tags(connection, key, checked_tags)
         for version in inputs:
-            consume(connection, key, resolve_version(connection, store, version), None)
+            consume(connection, key, named_version(connection, store, version), None)
         (record,) = runs.run_records(connection, [key])
         next_step = runs.run_next_step(connection, key)
     return ActiveRun(store, record, next_step)

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Self, TypeVar, cast
@@ -20,6 +20,8 @@ from lineage.errors import ErrorKind, InvalidInputError
 
 T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z0-9_.\-]{1,128}", re.ASCII)
+_COLLECTION = re.compile(r"[A-Za-z0-9_.\-]+(?: +[A-Za-z0-9_.\-]+)*", re.ASCII)
+_PROJECT = re.compile(r"[^/\\#?%:@\x00-\x1f\x7f]{1,128}")
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _DIGEST_PREFIX = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
 _VERSION_LIKE = re.compile(r"[vV]\d+")
@@ -100,7 +102,7 @@ class Reference:
     digest: str | None = None
 
     def __post_init__(self) -> None:
-        artifact_name(self.name)
+        known_name(self.name)
         given = [part for part in (self.alias, self.number, self.digest) if part is not None]
         if not given:
             object.__setattr__(self, "alias", LATEST)
@@ -127,7 +129,7 @@ class Reference:
             raise InvalidInputError(message, kind=ErrorKind.REFERENCE_INVALID)
         name, at, digest = text.partition("@")
         if at:
-            return cls(artifact_name(name), digest=_digest_prefix(digest, text))
+            return cls(known_name(name), digest=_digest_prefix(digest, text))
         name, colon, alias = text.partition(":")
         if not colon:
             return cls(name, alias=LATEST)
@@ -158,6 +160,49 @@ def artifact_name(name: object) -> str:
         message = f"{shown(name)} is no artifact name: use 1 to {MAX_NAME} ASCII letters, digits, '_', '-' or '.'"
         raise InvalidInputError(message, kind=ErrorKind.NAME_INVALID)
     return name
+
+
+def collection_name(name: object) -> str:
+    """Return `name` if a collection of links may bear it: as an artifact's, with single or several blanks inside.
+
+    Raises:
+        InvalidInputError: It may not.
+    """
+    if not isinstance(name, str) or len(name) > MAX_NAME or not _COLLECTION.fullmatch(name):
+        message = f"{shown(name)} is no name of a collection: use letters, digits, '_', '-', '.', with blanks inside"
+        raise InvalidInputError(message, kind=ErrorKind.NAME_INVALID)
+    return name
+
+
+def project_name(name: object) -> str:
+    r"""Return `name` if a project may be called so: 1-128 printable characters, none of ``/ \ # ? % : @``.
+
+    Raises:
+        InvalidInputError: It may not.
+    """
+    if not isinstance(name, str) or not _PROJECT.fullmatch(name) or not name.isprintable() or not is_encodable(name):
+        message = f"{shown(name)} is no project name: use 1 to {MAX_NAME} printable characters, none of / \\ # ? % : @"
+        raise InvalidInputError(message, kind=ErrorKind.NAME_INVALID)
+    return name
+
+
+def known_name(name: object) -> str:
+    """Return `name` if a reference may bear it: an artifact's, a collection's, or ``project/artifact``.
+
+    Raises:
+        InvalidInputError: It may not.
+    """
+    if isinstance(name, str) and "/" in name:
+        project, _, foreign = name.partition("/")
+        project_name(project)
+        artifact_name(foreign)
+        if len(name) > MAX_NAME:
+            message = (
+                f"{shown(name)}: the names of project and artifact together have at most {MAX_NAME - 1} characters"
+            )
+            raise InvalidInputError(message, kind=ErrorKind.NAME_INVALID)
+        return name
+    return collection_name(name) if isinstance(name, str) and " " in name else artifact_name(name)
 
 
 def alias_name(alias: object) -> str:
@@ -229,6 +274,19 @@ def listed(values: Iterable[T], what: str) -> tuple[T, ...]:
     except TypeError:  # it yields nothing
         pass
     raise InvalidInputError(f"{what} {shown(values)}: give a text, or a list of texts")
+
+
+def ttl_seconds(ttl: object) -> int | None:
+    """Return a time to live as the store keeps it: whole seconds, at least one; None is for good.
+
+    Raises:
+        InvalidInputError: It is no timedelta, or not positive.
+    """
+    if ttl is None:
+        return None
+    if not isinstance(ttl, timedelta) or ttl <= timedelta():
+        raise InvalidInputError(f"ttl {shown(ttl)}: give a positive timedelta, or None for good")
+    return max(1, int(ttl.total_seconds()))
 
 
 def callback(progress: Callable[[int], None] | None) -> Callable[[int], None] | None:
@@ -359,7 +417,7 @@ def timestamp_text(moment: datetime) -> str:
     """Return `moment` as the store writes it; a naive one is taken as local time.
 
     Example:
-        >>> from datetime import UTC, datetime
+        >>> from datetime import UTC, datetime, timedelta
         >>> timestamp_text(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
         '2026-01-02T03:04:05.000000Z'
     """

@@ -24,10 +24,14 @@ def artifact_row(connection: sqlite3.Connection, name: str) -> tuple[int, str, s
     return row
 
 
-def insert_artifact(connection: sqlite3.Connection, uid: str, name: str, type: str, at: str) -> int:
-    """Make an artifact and return its id."""
+def insert_artifact(  # noqa: PLR0913 (a row has these columns)
+    connection: sqlite3.Connection, uid: str, name: str, type: str, at: str, *, project: str | None = None
+) -> int:
+    """Make an artifact, of this project or of another, and return its id."""
     (key,) = connection.execute(
-        "INSERT INTO artifact (uid, name, type, created_at) VALUES (?, ?, ?, ?) RETURNING id", (uid, name, type, at)
+        """INSERT INTO artifact (uid, name, type, created_at, deleted_at, project) VALUES (?, ?, ?, ?, ?, ?)
+           RETURNING id""",
+        (uid, name, type, at, None if project is None else at, project),
     ).fetchone()
     return int(key)
 
@@ -61,8 +65,9 @@ def artifact_records(connection: sqlite3.Connection, ids: Sequence[int]) -> list
     """Return the records of artifacts, in the order of `ids`."""
     rows = connection.execute(
         """SELECT a.id, a.uid, a.name, a.type, a.description,
-                  (SELECT count(*) FROM version v WHERE v.artifact = a.id AND v.deleted_at IS NULL),
-                  a.created_at, a.deleted_at
+                  (SELECT count(*) FROM version v
+                   WHERE v.artifact = a.id AND (v.deleted_at IS NULL OR a.project IS NOT NULL)),
+                  a.created_at, CASE WHEN a.project IS NULL THEN a.deleted_at END, a.project
            FROM json_each(?) wanted JOIN artifact a ON a.id = wanted.value ORDER BY wanted.key""",
         (json_array(ids),),
     )
@@ -88,14 +93,56 @@ def insert_version(  # noqa: PLR0913 (a row has these columns)
     metadata: JsonObject,
     step: int | None,
     at: str,
+    ttl: int | None = None,
+    foreign: bool = False,
 ) -> int:
-    """Make a version and return its id."""
+    """Make a version and return its id; of a foreign one the content is not here."""
     (key,) = connection.execute(
-        """INSERT INTO version (uid, artifact, number, manifest, description, metadata, step, created_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id""",
-        (uid, artifact, number, manifest, description, json_text(metadata), step, at),
+        """INSERT INTO version (uid, artifact, number, manifest, description, metadata, step, created_at, ttl,
+                                deleted_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id""",
+        (uid, artifact, number, manifest, description, json_text(metadata), step, at, ttl, at if foreign else None),
     ).fetchone()
     return int(key)
+
+
+def manifest_of(connection: sqlite3.Connection, version: int) -> int:
+    """Return the manifest of a version."""
+    (key,) = connection.execute("SELECT manifest FROM version WHERE id = ?", (version,)).fetchone()
+    return int(key)
+
+
+def insert_link(connection: sqlite3.Connection, version: int, source: int) -> None:
+    """Let a version stand for another one."""
+    connection.execute("INSERT INTO link (version, source) VALUES (?, ?)", (version, source))
+
+
+def is_collection(connection: sqlite3.Connection, artifact: int) -> bool:
+    """Whether an artifact holds links, and so nothing else; also where all of them were removed."""
+    row = connection.execute(
+        "SELECT 1 FROM link k JOIN version v ON v.id = k.version WHERE v.artifact = ? LIMIT 1", (artifact,)
+    ).fetchone()
+    return row is not None
+
+
+def links_to(connection: sqlite3.Connection, source: int) -> list[int]:
+    """Return the live links that stand for a version."""
+    rows = connection.execute(
+        """SELECT v.id FROM link k JOIN version v ON v.id = k.version
+           WHERE k.source = ? AND v.deleted_at IS NULL ORDER BY v.id""",
+        (source,),
+    )
+    return [row[0] for row in rows]
+
+
+def link_in(connection: sqlite3.Connection, artifact: int, source: int) -> int | None:
+    """Return the live link of a collection that stands for a version."""
+    row = connection.execute(
+        """SELECT v.id FROM link k JOIN version v ON v.id = k.version
+           WHERE k.source = ? AND v.artifact = ? AND v.deleted_at IS NULL""",
+        (source, artifact),
+    ).fetchone()
+    return row[0] if row else None
 
 
 def version_with_content(connection: sqlite3.Connection, artifact: int, digest: str) -> int | None:
@@ -111,8 +158,8 @@ def version_with_content(connection: sqlite3.Connection, artifact: int, digest: 
 def version_by_number(connection: sqlite3.Connection, name: str, number: int) -> Row | None:
     """Return the version ``name:vN``, also a deleted one."""
     row = connection.execute(
-        """SELECT v.id, v.deleted_at IS NOT NULL FROM version v JOIN artifact a ON a.id = v.artifact
-           WHERE a.name = ? AND v.number = ?""",
+        """SELECT v.id, v.deleted_at IS NOT NULL AND a.project IS NULL
+           FROM version v JOIN artifact a ON a.id = v.artifact WHERE a.name = ? AND v.number = ?""",
         (name, number),
     ).fetchone()
     return (row[0], bool(row[1])) if row else None
@@ -130,7 +177,7 @@ def version_by_alias(connection: sqlite3.Connection, name: str, alias: str) -> i
 def version_by_alias_at(connection: sqlite3.Connection, name: str, alias: str, at: str) -> Row | None:
     """Return the version an alias named at a time, also one deleted since."""
     row = connection.execute(
-        """SELECT h.to_version, v.deleted_at IS NOT NULL
+        """SELECT h.to_version, v.deleted_at IS NOT NULL AND a.project IS NULL
            FROM alias_event h JOIN artifact a ON a.id = h.artifact LEFT JOIN version v ON v.id = h.to_version
            WHERE a.name = ? AND h.name = ? AND h.at <= ? ORDER BY h.id DESC LIMIT 1""",
         (name, alias, at),
@@ -141,8 +188,8 @@ def version_by_alias_at(connection: sqlite3.Connection, name: str, alias: str, a
 def versions_by_digest(connection: sqlite3.Connection, name: str, prefix: str) -> list[tuple[int, str, bool]]:
     """Return id, digest and deletion of the versions whose digest begins with `prefix`, live and newest first."""
     rows = connection.execute(
-        """SELECT v.id, m.digest, v.deleted_at IS NOT NULL FROM manifest m JOIN version v ON v.manifest = m.id
-           JOIN artifact a ON a.id = v.artifact
+        """SELECT v.id, m.digest, v.deleted_at IS NOT NULL AND a.project IS NULL
+           FROM manifest m JOIN version v ON v.manifest = m.id JOIN artifact a ON a.id = v.artifact
            WHERE m.digest >= ? AND m.digest < ? AND a.name = ? ORDER BY v.deleted_at IS NOT NULL, v.number DESC""",
         (prefix, prefix + "g", name),
     )
@@ -164,14 +211,17 @@ def live_versions(connection: sqlite3.Connection, artifact: int) -> list[int]:
 
 
 def version_records(connection: sqlite3.Connection, ids: Sequence[int]) -> list[VersionRecord]:
-    """Return the records of versions, in the order of `ids`."""
+    """Return the records of versions, in the order of `ids`; a link has the words and tags of what it stands for."""
     rows = connection.execute(
-        """SELECT v.id, v.uid, a.name, a.type, v.number, m.digest, m.file_count, m.size, v.description, v.metadata,
+        """SELECT v.id, v.uid, a.name, a.type, v.number, m.digest, m.file_count, m.size, s.description, s.metadata,
                   (SELECT json_group_array(l.name) FROM alias l WHERE l.version = v.id),
-                  (SELECT json_group_array(t.tag) FROM version_tag t WHERE t.version = v.id),
-                  v.step, v.created_at, v.deleted_at
+                  (SELECT json_group_array(t.tag) FROM version_tag t WHERE t.version = s.id),
+                  v.step, v.created_at, CASE WHEN a.project IS NULL THEN v.deleted_at END, v.ttl, a.project,
+                  CASE WHEN s.id <> v.id THEN sa.name || ':v' || s.number END, s.id
            FROM json_each(?) wanted JOIN version v ON v.id = wanted.value
-           JOIN artifact a ON a.id = v.artifact JOIN manifest m ON m.id = v.manifest
+           LEFT JOIN link k ON k.version = v.id JOIN version s ON s.id = coalesce(k.source, v.id)
+           JOIN artifact a ON a.id = v.artifact JOIN artifact sa ON sa.id = s.artifact
+           JOIN manifest m ON m.id = v.manifest
            ORDER BY wanted.key""",
         (json_array(ids),),
     )
@@ -179,7 +229,7 @@ def version_records(connection: sqlite3.Connection, ids: Sequence[int]) -> list[
 
 
 def _version_record(row: tuple[object, ...]) -> VersionRecord:
-    key, uid, name, type_, number, digest, count, size, description, metadata, aliases, tags, step, at, gone = row
+    key, uid, name, type_, number, digest, count, size, description, metadata, aliases, tags, step, at, *rest = row
     return VersionRecord(
         key,  # type: ignore[arg-type]  # the STRICT table vouches for the columns' types
         uid,  # type: ignore[arg-type]
@@ -195,7 +245,7 @@ def _version_record(row: tuple[object, ...]) -> VersionRecord:
         tuple(sorted(json.loads(str(tags)))),
         step,  # type: ignore[arg-type]
         at,  # type: ignore[arg-type]
-        gone,  # type: ignore[arg-type]
+        *rest,  # type: ignore[arg-type]
     )
 
 
@@ -207,6 +257,11 @@ def update_version_description(connection: sqlite3.Connection, version: int, des
 def update_version_metadata(connection: sqlite3.Connection, version: int, metadata: JsonObject) -> None:
     """Set a version's metadata."""
     connection.execute("UPDATE version SET metadata = ? WHERE id = ?", (json_text(metadata), version))
+
+
+def update_version_ttl(connection: sqlite3.Connection, version: int, ttl: int | None) -> None:
+    """Set how many seconds a version is to live; None is for good."""
+    connection.execute("UPDATE version SET ttl = ? WHERE id = ?", (ttl, version))
 
 
 def mark_version_deleted(connection: sqlite3.Connection, version: int, at: str) -> None:

@@ -128,7 +128,8 @@ def entries_of(connection: sqlite3.Connection, version: int) -> Iterator[Entry]:
     """Yield the entries of a version in the order of their paths."""
     rows = connection.execute(
         """SELECT e.path, coalesce(b.digest, e.uri_digest), coalesce(b.size, e.uri_size), e.uri,
-                  e.blob IS NOT NULL, e.extra, v.uid
+                  e.blob IS NOT NULL, e.extra,
+                  coalesce((SELECT s.uid FROM link k JOIN version s ON s.id = k.source WHERE k.version = v.id), v.uid)
            FROM version v JOIN manifest_part p ON p.manifest = v.manifest JOIN entry e ON e.part = p.part
            LEFT JOIN blob b ON b.id = e.blob
            WHERE v.id = ? AND v.deleted_at IS NULL ORDER BY p.seq, e.path""",
@@ -142,7 +143,8 @@ def entry_at(connection: sqlite3.Connection, version: int, path: str) -> Entry |
     """Return one entry of a version."""
     row = connection.execute(
         """SELECT e.path, coalesce(b.digest, e.uri_digest), coalesce(b.size, e.uri_size), e.uri,
-                  e.blob IS NOT NULL, e.extra, v.uid
+                  e.blob IS NOT NULL, e.extra,
+                  coalesce((SELECT s.uid FROM link k JOIN version s ON s.id = k.source WHERE k.version = v.id), v.uid)
            FROM version v JOIN manifest_part p ON p.manifest = v.manifest JOIN entry e ON e.part = p.part
            LEFT JOIN blob b ON b.id = e.blob
            WHERE v.id = ? AND v.deleted_at IS NULL AND e.path = ?""",
@@ -164,7 +166,8 @@ def changed_entries(connection: sqlite3.Connection, old: int, new: int) -> tuple
 def _entries_outside(connection: sqlite3.Connection, version: int, other: int) -> list[Entry]:
     rows = connection.execute(
         """SELECT e.path, coalesce(b.digest, e.uri_digest), coalesce(b.size, e.uri_size), e.uri,
-                  e.blob IS NOT NULL, e.extra, v.uid
+                  e.blob IS NOT NULL, e.extra,
+                  coalesce((SELECT s.uid FROM link k JOIN version s ON s.id = k.source WHERE k.version = v.id), v.uid)
            FROM version v JOIN manifest_part p ON p.manifest = v.manifest JOIN entry e ON e.part = p.part
            LEFT JOIN blob b ON b.id = e.blob
            WHERE v.id = ? AND p.part NOT IN (SELECT q.part FROM manifest_part q JOIN version w
@@ -210,10 +213,11 @@ def references_with(connection: sqlite3.Connection, digests: Sequence[str]) -> l
 
 
 def manifests_after(connection: sqlite3.Connection, manifest: int, limit: int) -> list[tuple[int, str, int, int]]:
-    """Return id, digest, file count and size of the manifests that live versions name, next in the order of ids."""
+    """Return id, digest, file count and size of the manifests of live versions, next in the order of ids."""
     return connection.execute(
         """SELECT id, digest, file_count, size FROM manifest m WHERE id > ?
-           AND EXISTS (SELECT 1 FROM version v WHERE v.manifest = m.id AND v.deleted_at IS NULL)
+           AND EXISTS (SELECT 1 FROM version v WHERE v.manifest = m.id AND v.deleted_at IS NULL
+                       AND NOT EXISTS (SELECT 1 FROM link k WHERE k.version = v.id))
            ORDER BY id LIMIT ?""",
         (manifest, limit),
     ).fetchall()

@@ -129,7 +129,7 @@ def run_nodes(connection: sqlite3.Connection, keys: Iterable[int], depths: dict[
 def version_nodes(connection: sqlite3.Connection, keys: Iterable[int], depths: dict[int, int]) -> list[Node]:
     """Return the nodes of versions, with the depths a walk found."""
     rows = connection.execute(
-        """SELECT v.id, a.name || ':v' || v.number, a.type, v.deleted_at IS NOT NULL
+        """SELECT v.id, a.name || ':v' || v.number, a.type, v.deleted_at IS NOT NULL AND a.project IS NULL
            FROM json_each(?) n JOIN version v ON v.id = n.value JOIN artifact a ON a.id = v.artifact""",
         (json_array(keys),),
     )
@@ -164,7 +164,8 @@ def run_attributes(connection: sqlite3.Connection, keys: Iterable[int]) -> list[
 def version_attributes(connection: sqlite3.Connection, keys: Iterable[int]) -> list[tuple[int, str, dict[str, object]]]:
     """Return key, reference and graph attributes of versions; aliases as JSON text."""
     rows = connection.execute(
-        """SELECT v.id, a.name, v.number, a.type, m.digest, m.size, v.created_at, v.deleted_at IS NOT NULL,
+        """SELECT v.id, a.name, v.number, a.type, m.digest, m.size, v.created_at,
+                  v.deleted_at IS NOT NULL AND a.project IS NULL,
                   (SELECT json_group_array(l.name) FROM alias l WHERE l.version = v.id)
            FROM json_each(?) n JOIN version v ON v.id = n.value
            JOIN artifact a ON a.id = v.artifact JOIN manifest m ON m.id = v.manifest""",
@@ -197,5 +198,8 @@ def all_runs(connection: sqlite3.Connection) -> list[int]:
 
 
 def all_versions(connection: sqlite3.Connection) -> list[int]:
-    """Return every version, deleted ones too."""
-    return [row[0] for row in connection.execute("SELECT id FROM version ORDER BY id")]
+    """Return every version, deleted ones too; a link is no node of its own."""
+    rows = connection.execute(
+        "SELECT v.id FROM version v WHERE v.id NOT IN (SELECT k.version FROM link k) ORDER BY v.id"
+    )
+    return [row[0] for row in rows]

@@ -23,6 +23,7 @@ class VersionState(NamedTuple):
     name: str
     number: int
     deleted_at: str | None
+    project: str | None
 
 
 class DeadManifest(NamedTuple):
@@ -41,9 +42,9 @@ class DeadBlob(NamedTuple):
 
 
 def version_state(connection: sqlite3.Connection, version: int) -> VersionState | None:
-    """Return a version's artifact, name, number and time of deletion."""
+    """Return a version's artifact, name, number, time of deletion and, if it is another's, project."""
     row = connection.execute(
-        """SELECT v.artifact, a.name, v.number, v.deleted_at
+        """SELECT v.artifact, a.name, v.number, v.deleted_at, a.project
            FROM version v JOIN artifact a ON a.id = v.artifact WHERE v.id = ?""",
         (version,),
     ).fetchone()
@@ -64,6 +65,16 @@ def aliases_in(connection: sqlite3.Connection, artifact: int) -> list[str]:
     return [row[0] for row in rows]
 
 
+def links_into(connection: sqlite3.Connection, artifact: int) -> list[tuple[int, str]]:
+    """Return key and reference of the live links that stand for versions of an artifact."""
+    return connection.execute(
+        """SELECT w.id, a.name || ':v' || w.number FROM version v JOIN link k ON k.source = v.id
+           JOIN version w ON w.id = k.version JOIN artifact a ON a.id = w.artifact
+           WHERE v.artifact = ? AND w.deleted_at IS NULL ORDER BY w.id""",
+        (artifact,),
+    ).fetchall()
+
+
 def live_artifacts(connection: sqlite3.Connection) -> list[tuple[int, str]]:
     """Return id and name of the live artifacts, by name."""
     return connection.execute("SELECT id, name FROM artifact WHERE deleted_at IS NULL ORDER BY name").fetchall()
@@ -72,15 +83,19 @@ def live_artifacts(connection: sqlite3.Connection) -> list[tuple[int, str]]:
 def prunable_versions(connection: sqlite3.Connection, rules: Mapping[str, object]) -> list[tuple[int, str]]:
     """Return id and reference of the live versions that no rule keeps, by name and number.
 
-    The version that ``latest`` names is kept by all rules, and so is one that a protected alias names.
+    The version that ``latest`` names is kept by all rules, and so is one that a protected alias names, or that a
+    collection links to.
     """
     return connection.execute(
         """SELECT v.id, a.name || ':v' || v.number
-           FROM (SELECT id, artifact, number, created_at,
+           FROM (SELECT id, artifact, number, created_at, ttl,
                         row_number() OVER (PARTITION BY artifact ORDER BY number DESC) AS place
                  FROM version WHERE deleted_at IS NULL) v JOIN artifact a ON a.id = v.artifact
            WHERE (:artifact IS NULL OR a.id = :artifact) AND (:type IS NULL OR a.type = :type)
              AND (:keep_last IS NULL OR v.place > :keep_last) AND (:before IS NULL OR v.created_at < :before)
+             AND (:expired = 0 OR (julianday(:now) - julianday(v.created_at)) * 86400 > v.ttl)
+             AND NOT EXISTS (SELECT 1 FROM link k JOIN version w ON w.id = k.version
+                             WHERE k.version = v.id OR (k.source = v.id AND w.deleted_at IS NULL))
              AND NOT EXISTS (SELECT 1 FROM alias l WHERE l.version = v.id
                              AND (:keep_aliased = 1 OR l.name = 'latest' OR l.protected = 1))
              AND NOT (:keep_tagged = 1 AND EXISTS (SELECT 1 FROM version_tag t WHERE t.version = v.id))
@@ -125,7 +140,8 @@ def artifact_size(connection: sqlite3.Connection, artifact: int, name: str) -> S
              SELECT b.id, b.size,
                     EXISTS (SELECT 1 FROM entry e JOIN manifest_part o ON o.part = e.part
                             JOIN version w ON w.manifest = o.manifest
-                            WHERE e.blob = b.id AND w.deleted_at IS NULL AND w.artifact <> :artifact)
+                            WHERE e.blob = b.id AND w.deleted_at IS NULL AND w.artifact <> :artifact
+                              AND w.id NOT IN (SELECT k.version FROM link k))
              FROM blob b WHERE b.id IN (SELECT e.blob FROM parts JOIN entry e ON e.part = parts.part
                                         WHERE e.blob IS NOT NULL))
            SELECT coalesce(sum(size), 0), coalesce(sum(CASE WHEN elsewhere THEN 0 ELSE size END), 0) FROM held""",

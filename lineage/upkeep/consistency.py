@@ -21,7 +21,7 @@ from lineage.statements import checks, content
 from lineage.store import Store
 from lineage.upkeep.collection import bounded
 from lineage.upkeep.problems import Problem, ProblemKind, Severity, guarded
-from lineage.values import LATEST, alias_name, artifact_name, entry_path, run_id
+from lineage.values import LATEST, alias_name, entry_path, known_name, run_id
 
 _UID: Final = re.compile(r"[0-9a-hjkmnp-tv-z]{26}", re.ASCII)
 _PARTS_AT_ONCE: Final = 200
@@ -80,7 +80,7 @@ def _uids(connection: Connection) -> Iterator[Problem]:
             yield Problem(ProblemKind.UID, whose, f"{whose} has {uid!r} as its uid, which lineage never makes")
 
 
-_NAMES: Final[dict[str, Callable[[object], str]]] = {"artifact": artifact_name, "run": run_id, "alias": alias_name}
+_NAMES: Final[dict[str, Callable[[object], str]]] = {"artifact": known_name, "run": run_id, "alias": alias_name}
 
 
 def _names(connection: Connection) -> Iterator[Problem]:

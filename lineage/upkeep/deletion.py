@@ -18,14 +18,24 @@ from lineage.records import RunRecord, SizeRecord
 from lineage.statements import artifacts, edges, runs
 from lineage.statements import upkeep as rows
 from lineage.store import Store, find_artifact
-from lineage.values import LATEST, RunStatus, artifact_name, label, timestamp, timestamp_text
+from lineage.values import (
+    LATEST,
+    RunStatus,
+    artifact_name,
+    collection_name,
+    known_name,
+    label,
+    timestamp,
+    timestamp_text,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PruneRules:
     """Which versions to keep; a version goes only if no rule keeps it.
 
-    The version that ``latest`` names and one that a protected alias names are always kept.
+    The version that ``latest`` names, one that a protected alias names and one that a collection links to are
+    always kept, and so are links.
 
     Attributes:
         artifact: Look at this artifact only.
@@ -35,6 +45,7 @@ class PruneRules:
         keep_aliased: Keep what an alias names.
         keep_tagged: Keep what bears a tag.
         keep_used: Keep what a run that is not deleted consumed.
+        expired: Keep what has no time to live, or has not outlived it.
     """
 
     artifact: str | None = None
@@ -44,6 +55,7 @@ class PruneRules:
     keep_aliased: bool = True
     keep_tagged: bool = True
     keep_used: bool = True
+    expired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +76,8 @@ class PruneReport:
 def delete_version(store: Store, version_key: int, *, delete_aliases: bool = False, override: bool = False) -> None:
     """Mark a version deleted; its node and edges stay, its content can no longer be had.
 
-    Any alias blocks, ``latest`` too. With `delete_aliases` they go, and ``latest`` moves to the highest version
-    left. One transaction.
+    Any alias blocks, ``latest`` too, and those of links in collections. With `delete_aliases` they go, the links
+    with them, and ``latest`` moves to the highest version left. One transaction.
 
     Args:
         store: Where.
@@ -92,12 +104,17 @@ def _delete_version(
     if state is None:
         raise NotFoundError("no such version", kind=ErrorKind.VERSION_NOT_FOUND)
     reference = f"{state.name}:v{state.number}"
+    if state.project is not None:
+        message = f"{reference} belongs to project {state.project!r}: delete it there; here it is a node of the lineage"
+        raise NotFoundError(message, kind=ErrorKind.VERSION_NOT_FOUND)
     if state.deleted_at is not None:
         message = f"{reference} was deleted already, at {state.deleted_at}"
         raise NotFoundError(message, kind=ErrorKind.VERSION_DELETED)
     names = [alias for alias, _ in artifacts.aliases_of(connection, version)]
     if names and not delete_aliases:
         raise _blocked(reference, names)
+    for link in artifacts.links_to(connection, version):
+        _delete_version(connection, link, mover, delete_aliases=delete_aliases, override=override)
     artifacts.mark_version_deleted(connection, version, mover.at)
     artifacts.clear_version_tags(connection, version)
     for alias in names:
@@ -122,20 +139,23 @@ def _blocked(what: str, aliases: Sequence[str]) -> ConflictError:
 def delete_artifact(store: Store, name: str, *, delete_aliases: bool = False, override: bool = False) -> None:
     """Mark an artifact and all its versions deleted; nodes and edges stay. One transaction.
 
-    Aliases other than ``latest`` block unless `delete_aliases` is set. Logging under the name later takes it
-    into use again, and numbers go on where they stopped.
+    Aliases other than ``latest``, and links in collections, block unless `delete_aliases` is set. Logging under the
+    name later takes it into use again, and numbers go on where they stopped.
 
     Raises:
         NotFoundError: There is none, or it was deleted before.
         ConflictError: An alias names a version, or a protected one does and `override` is not set.
     """
     with store.writing() as connection:
-        artifact = find_artifact(connection, artifact_name(name))
+        artifact = find_artifact(connection, known_name(name))
         aliases = rows.aliases_in(connection, artifact)
-        others = [alias for alias in aliases if alias != LATEST]
+        links = rows.links_into(connection, artifact)
+        others = [alias for alias in aliases if alias != LATEST] + [reference for _, reference in links]
         if others and not delete_aliases:
             raise _blocked(f"artifact {name!r}", others)
         mover = _mover()
+        for link, _ in links:
+            _delete_version(connection, link, mover, delete_aliases=True, override=override)
         for alias in aliases:
             remove_alias(connection, artifact, alias, mover, override=override)
         rows.mark_versions_deleted(connection, artifact, mover.at)
@@ -151,8 +171,9 @@ def rename_artifact(store: Store, old: str, new: str) -> None:
         InvalidInputError: No artifact may bear the name.
     """
     with store.writing() as connection:
-        artifact = find_artifact(connection, artifact_name(old))
-        taken = artifacts.artifact_row(connection, artifact_name(new))
+        artifact = find_artifact(connection, known_name(old))
+        checked = collection_name if artifacts.is_collection(connection, artifact) else artifact_name
+        taken = artifacts.artifact_row(connection, checked(new))
         if taken is None:
             artifacts.rename_artifact(connection, artifact, new)
         elif taken[0] != artifact:
@@ -208,7 +229,7 @@ def prune(store: Store, rules: PruneRules, *, dry_run: bool) -> PruneReport:
     """Delete every version that no rule keeps, in one transaction; a dry run writes nothing.
 
     Raises:
-        InvalidInputError: The rules have neither `keep_last` nor `older_than`, or one of them is senseless.
+        InvalidInputError: The rules have none of `keep_last`, `older_than` and `expired`, or one of them is senseless.
         NotFoundError: There is no such artifact.
     """
     _check_rules(rules)
@@ -223,8 +244,8 @@ def prune(store: Store, rules: PruneRules, *, dry_run: bool) -> PruneReport:
 
 
 def _check_rules(rules: PruneRules) -> None:
-    if rules.keep_last is None and rules.older_than is None:
-        raise InvalidInputError("prune: say keep_last or older_than, so that not every version goes")
+    if rules.keep_last is None and rules.older_than is None and not rules.expired:
+        raise InvalidInputError("prune: say keep_last, older_than or expired, so that not every version goes")
     if not _is_natural(rules.keep_last):
         raise InvalidInputError(f"prune: keep_last {rules.keep_last!r} is not a number of 1 or more")
     if not _is_age(rules.older_than):
@@ -241,13 +262,15 @@ def _is_age(value: object) -> bool:
 
 def _parameters(connection: sqlite3.Connection, rules: PruneRules) -> dict[str, object]:
     return {
-        "artifact": None if rules.artifact is None else find_artifact(connection, artifact_name(rules.artifact)),
+        "artifact": None if rules.artifact is None else find_artifact(connection, known_name(rules.artifact)),
         "type": None if rules.type is None else label(rules.type, "artifact type"),
         "keep_last": rules.keep_last,
         "before": None if rules.older_than is None else _before(rules.older_than),
         "keep_aliased": int(rules.keep_aliased),
         "keep_tagged": int(rules.keep_tagged),
         "keep_used": int(rules.keep_used),
+        "expired": int(rules.expired),
+        "now": timestamp(),
     }
 
 
@@ -266,5 +289,5 @@ def sizes(store: Store, name: str | None = None) -> list[SizeRecord]:
     """
     with store.database.read() as connection:
         if name is not None:
-            return [rows.artifact_size(connection, find_artifact(connection, artifact_name(name)), name)]
+            return [rows.artifact_size(connection, find_artifact(connection, known_name(name)), name)]
         return [rows.artifact_size(connection, key, found) for key, found in rows.live_artifacts(connection)]

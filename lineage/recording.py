@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from lineage.errors import ErrorKind, InvalidInputError
+from lineage.adoption import adopt
+from lineage.errors import ErrorKind, InvalidInputError, NotFoundError
 from lineage.graph import Key, refuse_cycle
 from lineage.handles import Version
 from lineage.statements import artifacts, edges
@@ -29,20 +30,48 @@ def listed_versions(
 def resolve_version(
     connection: sqlite3.Connection, store: Store, version: str | Reference | Version, *, deleted: bool = False
 ) -> int:
-    """Return the row of a version given in any form.
+    """Return the row of a version given in any form; of a link, that of the version it stands for.
 
     Raises:
         NotFoundError: There is none, or it was deleted and `deleted` is not set.
-        InvalidInputError: It is no reference, or a version of another project.
+        InvalidInputError: It is no reference, or a version of another project that nothing here names.
     """
     if isinstance(version, Version):
         if version._store.path != store.path:  # noqa: SLF001 (handles are ours)
-            message = f"{version.reference} belongs to project {str(version._store.path)!r}"  # noqa: SLF001
-            raise InvalidInputError(message)
+            return _known_foreign(connection, version)
         record = version._current(connection)  # noqa: SLF001 (handles are ours; its artifact may be renamed by now)
         version = Reference(record.name, number=record.number)
     reference = version if isinstance(version, Reference) else Reference.parse(version)
-    return find_version(connection, reference, deleted=deleted)
+    return _source(connection, find_version(connection, reference, deleted=deleted))
+
+
+def _source(connection: sqlite3.Connection, version: int) -> int:
+    return artifacts.version_records(connection, [version])[0].source
+
+
+def _known_foreign(connection: sqlite3.Connection, version: Version) -> int:
+    known = artifacts.version_by_uid(connection, version.source().uid)
+    if known is None:
+        message = f"{version.reference} belongs to project {str(version._store.path)!r}, and nothing here names it"  # noqa: SLF001
+        raise InvalidInputError(message)
+    return known
+
+
+def named_version(connection: sqlite3.Connection, store: Store, version: str | Reference | Version) -> int:
+    """Return the row of a version that something here is about to name: one of another project gets its node.
+
+    Raises:
+        NotFoundError: There is none, or it was deleted.
+        InvalidInputError: It is no reference.
+        ConflictError: Another project of the same name is known here.
+    """
+    if isinstance(version, Version) and version._store.path != store.path:  # noqa: SLF001 (handles are ours)
+        source = version.source().refresh()
+        if source.deleted:
+            message = f"{source.reference} of project {str(source._store.path)!r} was deleted"  # noqa: SLF001
+            raise NotFoundError(message, kind=ErrorKind.VERSION_DELETED)
+        return adopt(connection, source.record, source._store.path.stem)  # noqa: SLF001
+    return resolve_version(connection, store, version)
 
 
 def consume(connection: sqlite3.Connection, run: int, version: int, use_as: str | None) -> None:

@@ -1,0 +1,34 @@
+-- Links into collections, versions of other projects, and a time to live.
+
+-- The project that a foreign artifact belongs to; NULL for this project's own. Its name is then `project/name`, and
+-- its versions are nodes without content here: their deleted_at is the time they were first named.
+ALTER TABLE artifact ADD COLUMN project TEXT CHECK (project IS NULL OR length(project) > 0);
+
+-- Seconds after created_at from which `prune(expired=True)` may take a version; NULL is never.
+ALTER TABLE version ADD COLUMN ttl INTEGER CHECK (ttl IS NULL OR ttl > 0);
+
+-- A version of a collection that stands for a version of another artifact: same content, own number and aliases.
+CREATE TABLE link (
+  version INTEGER PRIMARY KEY REFERENCES version (id),
+  source INTEGER NOT NULL REFERENCES version (id),
+  CHECK (version <> source)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX link_source ON link (source, version);
+
+DROP VIEW artifacts;
+CREATE VIEW artifacts AS
+SELECT a.name, a.type, a.description, a.created_at, CASE WHEN a.project IS NULL THEN a.deleted_at END AS deleted_at,
+       (SELECT count(*) FROM version v WHERE v.artifact = a.id AND (v.deleted_at IS NULL OR a.project IS NOT NULL))
+         AS version_count,
+       a.project
+FROM artifact a;
+
+DROP VIEW versions;
+CREATE VIEW versions AS
+SELECT a.name || ':v' || v.number AS reference, a.name, v.number, a.type, v.uid, m.digest, m.file_count, m.size,
+       v.description, v.metadata, r.uid AS produced_by, v.step, v.created_at,
+       CASE WHEN a.project IS NULL THEN v.deleted_at END AS deleted_at, v.ttl, a.project,
+       (SELECT sa.name || ':v' || s.number FROM link k JOIN version s ON s.id = k.source
+        JOIN artifact sa ON sa.id = s.artifact WHERE k.version = v.id) AS link_to
+FROM version v JOIN artifact a ON a.id = v.artifact JOIN manifest m ON m.id = v.manifest
+LEFT JOIN produced p ON p.version = v.id LEFT JOIN run r ON r.id = p.run;
