@@ -18,8 +18,9 @@ from lineage.handles import Run, Version, mover
 from lineage.questions import AnyVersion, Questions
 from lineage.recording import consume, listed_versions, named_version, produce, resolve_version
 from lineage.records import ArtifactRecord, SizeRecord
-from lineage.run import ActiveRun, start_run
+from lineage.run import ActiveRun
 from lineage.sources import Loggable, LogOptions, as_draft
+from lineage.starting import start_run
 from lineage.statements import artifacts, runs
 from lineage.store import find_artifact, find_project, find_run, open_store
 from lineage.upkeep import collection, deletion, verification

@@ -180,7 +180,7 @@ def project_name(name: object) -> str:
     Raises:
         InvalidInputError: It may not.
     """
-    if not isinstance(name, str) or not _PROJECT.fullmatch(name) or not name.isprintable() or not is_encodable(name):
+    if not isinstance(name, str) or not _PROJECT.fullmatch(name) or not name.isprintable() or not name.strip("."):
         message = f"{shown(name)} is no project name: use 1 to {MAX_NAME} printable characters, none of / \\ # ? % : @"
         raise InvalidInputError(message, kind=ErrorKind.NAME_INVALID)
     return name
@@ -202,7 +202,9 @@ def known_name(name: object) -> str:
             )
             raise InvalidInputError(message, kind=ErrorKind.NAME_INVALID)
         return name
-    return collection_name(name) if isinstance(name, str) and " " in name else artifact_name(name)
+    if isinstance(name, str) and len(name) <= MAX_NAME and _COLLECTION.fullmatch(name):
+        return name
+    return artifact_name(name)
 
 
 def alias_name(alias: object) -> str:

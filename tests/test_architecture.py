@@ -33,7 +33,7 @@ LAYERS = [
     {"recording", "sources"},
     {"links"},
     {"run"},
-    {"questions"},
+    {"starting", "questions"},
     {"project"},
     {"__init__"},
     {"documents", "demo"},
