@@ -288,6 +288,8 @@ class Version(VersionFacts, Handle):
         root: str | os.PathLike[str] | None = None,
         path_prefix: str | None = None,
         *,
+        paths: Iterable[str] | None = None,
+        missing_references: bool = False,
         progress: Progress | None = None,
     ) -> Path:
         """Bring the files into a folder and return it; what is there and right is verified and left alone.
@@ -298,12 +300,14 @@ class Version(VersionFacts, Handle):
         Args:
             root: The folder; ``./artifacts/<name>:<version>`` if not said.
             path_prefix: Only files whose path begins so; with a slash at the end, one folder.
+            paths: Only the files at exactly these paths.
+            missing_references: Go on, with a warning in the log, where nothing is any more where a reference points.
             progress: Told the bytes done, for a progress bar.
 
         Raises:
             CorruptionError: Stored bytes are damaged.
             StorageError: The folder cannot be written, or a reference cannot be fetched.
-            NotFoundError: The version was deleted.
+            NotFoundError: The version was deleted, or has no file at one of the paths.
 
         Example:
             >>> import lineage, tempfile
@@ -318,8 +322,11 @@ class Version(VersionFacts, Handle):
         """
         target = _folder(root, self.reference)
         prefix = "" if path_prefix is None else prose(path_prefix, "path_prefix")
-        wanted = [entry for entry in self.files() if entry.path.startswith(prefix)]
-        download(self._store, wanted, target, progress=callback(progress))
+        if paths is None:
+            wanted = [entry for entry in self.files() if entry.path.startswith(prefix)]
+        else:
+            wanted = [self.entry(path) for path in listed(paths, "paths")]
+        download(self._store, wanted, target, missing_references=missing_references, progress=callback(progress))
         return target
 
     def checkout(self, root: str | os.PathLike[str] | None = None, *, progress: Progress | None = None) -> Path:
@@ -348,8 +355,7 @@ class Version(VersionFacts, Handle):
         Raises:
             NotFoundError: The version was deleted.
         """
-        entries = [Entry(e.path, e.digest, e.size, e.uri, e.stored, e.extra) for e in self.files()]
-        return draft_from(self.source().name, self.type, self.description, self.metadata, entries)
+        return draft_from(self.source().name, self.type, self.description, self.metadata, self.files())
 
     def logged_by(self) -> Run | None:
         """Return the run that produced it; None if no run did. Runs that made it once more: reproduced_by."""

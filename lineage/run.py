@@ -96,6 +96,11 @@ class ActiveRun:
         return self._record.notes
 
     @property
+    def started_at(self) -> str:
+        """When it started, UTC."""
+        return self._record.started_at
+
+    @property
     def step(self) -> int:
         """The step that the next log without one takes."""
         return self._next_step
@@ -119,7 +124,7 @@ class ActiveRun:
             status = RunStatus.KILLED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED
             self._finish(status, 1, _error_text(error))
 
-    def log(self, data: Mapping[str, object], step: int | None = None) -> None:
+    def log(self, data: Mapping[str, object], step: int | None = None, *, update_summary: bool = True) -> None:
         """Log metrics at a step; several calls may share one.
 
         They are buffered and written at most a second later with the next call, or with whatever else the run
@@ -129,6 +134,7 @@ class ActiveRun:
         Args:
             data: Names to numbers, or to any JSON data.
             step: 0 or more; the one after the last if not said. Logging the same name and step again replaces.
+            update_summary: Let the summary have the values; False leaves it to the caller.
 
         Raises:
             InvalidInputError: A name or value breaks a rule; nothing of the call is kept.
@@ -151,7 +157,7 @@ class ActiveRun:
             at, step = timestamp(), self._next_step if step is None else step
             self._rows.extend((name, step, value, at) for name, value in values.items())
             self._next_step = max(self._next_step, step + 1)
-            for name, value in values.items():
+            for name, value in values.items() if update_summary else ():
                 self.summary[name] = _finite(value)
             late = len(self._rows) >= _FLUSH_ROWS or time.monotonic() - self._flushed >= _FLUSH_SECONDS
             if late and not self._store.database.in_block:

@@ -1,0 +1,123 @@
+"""Where projects lie, and how W&B's paths name what is in them.
+
+A project called ``mnist`` is the file ``mnist.lineage`` in ``WANDB_DIR``, or else in the working folder. A registry
+is a project like any other, whose artifacts are collections of links. The entity of a path is a label: it is
+accepted and shown, and finds nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import lineage
+from lineage.capture import host
+from lineage.store import SUFFIX
+from lineage.values import project_name
+from lineage.wandb import env
+from lineage.wandb.errors import CommError, UsageError
+
+DEFAULT_PROJECT: Final = "uncategorized"
+_FORBIDDEN: Final = "/\\#?%:"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A project by its name and the folder it lies in; `entity` is a label."""
+
+    folder: Path
+    project: str
+    entity: str
+
+    @property
+    def file(self) -> Path:
+        """The project file, which need not be there."""
+        return self.folder / f"{self.project}{SUFFIX}"
+
+    def beside(self, project: str | None, entity: str | None = None) -> Place:
+        """Return the place of another project in the same folder."""
+        return Place(self.folder, checked_project(project or self.project), entity or self.entity)
+
+    def create(self) -> lineage.Project:
+        """Open the project, made if it is not there, with its folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return lineage.open(self.file)
+
+    def open(self) -> lineage.Project:
+        """Open the project.
+
+        Raises:
+            CommError: There is none.
+        """
+        try:
+            return lineage.open(self.file, create=False)
+        except lineage.NotFoundError as error:
+            message = f"project {self.project!r} not found under entity {self.entity!r}: no file {str(self.file)!r}"
+            raise CommError(message, error) from error
+
+
+def default_entity() -> str:
+    """Return the entity that is meant where none is said: ``WANDB_ENTITY``, or the user's name."""
+    return env.get_entity() or host().user
+
+
+def default_place(project: str | None = None, entity: str | None = None, folder: str | Path | None = None) -> Place:
+    """Return the place of a project; what is not said comes from the environment.
+
+    Raises:
+        UsageError: No project may be called so.
+    """
+    where = Path(folder or env.get_dir() or ".").absolute()
+    name = project or env.get_project() or DEFAULT_PROJECT
+    return Place(where, checked_project(name), entity or default_entity())
+
+
+def checked_project(name: str) -> str:
+    """Return a project's name if a project may be called so.
+
+    Raises:
+        UsageError: It may not.
+    """
+    found = next((sign for sign in str(name) if sign in _FORBIDDEN), None)
+    if found is not None:
+        message = f"Invalid project name {name!r}: cannot contain characters {','.join(_FORBIDDEN)!r}, found {found!r}"
+        raise UsageError(message)
+    try:
+        return project_name(name)
+    except lineage.InvalidInputError as error:
+        raise UsageError(f"Invalid project name {name!r}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactPath:
+    """``[entity/][project/]name[:alias]`` taken apart; the alias may hold slashes and colons.
+
+    Example:
+        >>> ArtifactPath.parse("team/mnist/raw:latest")
+        ArtifactPath(name='raw', alias='latest', project='mnist', entity='team')
+    """
+
+    name: str
+    alias: str | None = None
+    project: str | None = None
+    entity: str | None = None
+
+    @classmethod
+    def parse(cls, path: str) -> ArtifactPath:
+        """Read a path.
+
+        Raises:
+            ValueError: It has more than three parts.
+        """
+        collection, colon, alias = path.partition(":")
+        parts = collection.split("/")
+        if len(parts) > 3:  # noqa: PLR2004 (entity, project, name)
+            raise ValueError(f"Invalid artifact path: {path!r}")
+        name, project, entity = [*reversed(parts), None, None][:3]
+        return cls(str(name), alias if colon else None, project or None, entity or None)
+
+    @property
+    def reference(self) -> str:
+        """The name with the alias, ``latest`` where none is given, as the project knows it."""
+        return f"{self.name}:{self.alias or 'latest'}"

@@ -1,0 +1,64 @@
+"""JSON data out of what scripts hand to config, metadata and summary, with the errors they expect."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import lineage
+from lineage import jsondata
+from lineage.jsondata import JsonObject, JsonValue
+
+
+class DataError(lineage.InvalidInputError, TypeError):
+    """Data that JSON cannot hold. W&B raises TypeError for some of it and ValueError for other: this is both."""
+
+
+def plain_dict(value: object, what: str) -> JsonObject:
+    """Return a dict of plain data that shares nothing with `value`; bytes become text.
+
+    Raises:
+        DataError: It is no dict, or holds what JSON cannot; the message names the key.
+
+    Example:
+        >>> plain_dict({"lr": 3e-4, "seed": b"abc"}, "config")
+        {'lr': 0.0003, 'seed': 'abc'}
+    """
+    try:
+        return jsondata.plain_object(_without_bytes(value), what)
+    except lineage.InvalidInputError as error:
+        raise DataError(str(error), kind=error.kind) from error
+
+
+def plain_value(value: object, what: str) -> JsonValue:
+    """Return one value as plain data that shares nothing with it; bytes become text.
+
+    Raises:
+        DataError: It is, or holds, what JSON cannot.
+    """
+    try:
+        return jsondata.plain_value(_without_bytes(value), what)
+    except lineage.InvalidInputError as error:
+        raise DataError(str(error), kind=error.kind) from error
+
+
+def _without_bytes(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, Mapping):
+        return {key: _without_bytes(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_bytes(member) for member in value]
+    return value
+
+
+def finite(value: Any) -> Any:
+    """Return `value` with None for NaN and infinities, which a summary cannot hold: JSON has neither."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(member) for member in value]
+    return value

@@ -1,0 +1,183 @@
+"""A run's config: a dict whose keys are attributes too, and whose values do not change by accident."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from lineage.attributes import Document
+from lineage.wandb.plain import plain_dict, plain_value
+from lineage.wandb.sdk.artifacts.artifact import Artifact
+from lineage.wandb.sdk.data_types.base import WBValue
+from lineage.wandb.sdk.lib.config_util import ConfigError
+
+ARTIFACT_SCHEME = "wandb-artifact://"
+
+
+class Config:
+    """What a run is told. ``wandb.config`` is that of the active run.
+
+    A value that is there changes only with ``update(..., allow_val_change=True)``; in notebooks always. An artifact
+    as a value is used by the run. Keys that begin with an underscore are left out of ``keys`` and ``items``.
+
+    Args:
+        document: Where the values are kept.
+        check: Raises if the run has finished.
+        use: Uses an artifact for a key, given as one or as ``wandb-artifact://`` text.
+        allow_val_change: Let values change.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        check: Callable[[str], None],
+        use: Callable[[str, Artifact | str], Artifact],
+        *,
+        allow_val_change: bool = False,
+    ) -> None:
+        object.__setattr__(self, "_document", document)
+        object.__setattr__(self, "_check", check)
+        object.__setattr__(self, "_use", use)
+        object.__setattr__(self, "_allow", allow_val_change or in_notebook())
+        object.__setattr__(self, "_artifacts", {})
+
+    def __repr__(self) -> str:
+        return str(dict(self))
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self._artifacts:
+            return self._artifacts[key]
+        return self._document[key]
+
+    def __getattr__(self, key: str) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            raise AttributeError(f"{type(self)!r} object has no attribute {key!r}") from None
+
+    def __setitem__(self, key: str, value: object) -> None:
+        self.update({key: value})
+
+    __setattr__ = __setitem__
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._document
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._document)
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def keys(self) -> list[str]:
+        """Return the keys, without those that begin with an underscore."""
+        return [key for key in self._document if not key.startswith("_")]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Return keys and values, without those that begin with an underscore."""
+        return [(key, self[key]) for key in self.keys()]
+
+    def values(self) -> list[Any]:
+        """Return the values of :meth:`keys`."""
+        return [self[key] for key in self.keys()]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return them as a dict."""
+        return dict(self.items())
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value, or the default where there is none."""
+        return self[key] if key in self else default  # noqa: SIM401 (this is get)
+
+    def update(self, d: Any, allow_val_change: bool | None = None) -> None:
+        """Set several values, all or none.
+
+        Args:
+            d: A dict, an ``argparse.Namespace``, absl flags, a dataclass.
+            allow_val_change: Let values change that are there.
+
+        Raises:
+            ConfigError: A value would change.
+            TypeError: One is no JSON data, or a media object.
+            ValueError: An artifact stands inside another value.
+        """
+        self._check("config.update")
+        given = _parsed(d)
+        _refuse_nested_artifacts(given)
+        allow = self._allow if allow_val_change is None else allow_val_change
+        plain = {
+            key: value if is_artifact(value) else self._plain(key, value, allow=allow) for key, value in given.items()
+        }
+        for key, value in plain.items():
+            self._put(key, value, allow=allow)
+
+    def _plain(self, key: str, value: object, *, allow: bool) -> object:
+        if isinstance(value, WBValue):
+            raise TypeError("WBValue objects cannot be added to the run config")
+        plain = plain_value(value, f"config {key!r}")
+        if not allow and key in self and self[key] != plain:
+            message = "If you really want to do this, pass allow_val_change=True to config.update()"
+            raise ConfigError(f'Attempted to change value of key "{key}" from {self[key]} to {plain}\n{message}')
+        return plain
+
+    def _put(self, key: str, value: Any, *, allow: bool) -> None:
+        if not is_artifact(value):
+            self._artifacts.pop(key, None)
+            self._document[key] = value
+            return
+        artifact = self._use(key, _named(value))
+        stored = artifact.json_encode()
+        if not allow and key in self and self._document[key] != stored:
+            message = "If you really want to do this, pass allow_val_change=True to config.update()"
+            raise ConfigError(f'Attempted to change value of key "{key}" to {artifact}\n{message}')
+        self._document[key] = stored
+        self._artifacts[key] = artifact
+
+    def setdefaults(self, d: Any) -> None:
+        """Set the values whose keys are not there yet."""
+        self.update({key: value for key, value in _parsed(d).items() if key not in self})
+
+    def persist(self) -> None:
+        """Do nothing: what is set is written with whatever the run writes next, and when it finishes."""
+
+
+def in_notebook() -> bool:
+    """Whether this is a notebook, where a cell is run again with other values."""
+    shell = sys.modules.get("IPython")
+    instance = shell.get_ipython() if shell is not None and hasattr(shell, "get_ipython") else None
+    return type(instance).__name__ == "ZMQInteractiveShell"
+
+
+def _parsed(given: Any) -> dict[str, Any]:
+    """Return what a config is given as a dict, with the dashes around its keys taken off."""
+    if hasattr(given, "flag_values_dict"):  # absl
+        given = given.flag_values_dict()
+    if isinstance(given, Config):
+        given = given.as_dict()
+    elif not isinstance(given, Mapping):
+        given = vars(given) if hasattr(given, "__dict__") else plain_dict(given, "config")
+    return {str(key).strip("-"): value for key, value in given.items()}
+
+
+def is_artifact(value: object) -> bool:
+    """Whether a value of a config stands for an artifact: one itself, its JSON, or ``wandb-artifact://`` text."""
+    return (
+        isinstance(value, Artifact)
+        or (isinstance(value, str) and value.startswith(ARTIFACT_SCHEME))
+        or (isinstance(value, Mapping) and value.get("_type") == "artifactVersion" and "id" in value)
+    )
+
+
+def _named(value: Any) -> Artifact | str:
+    return f"{ARTIFACT_SCHEME}_id/{value['id']}" if isinstance(value, Mapping) else value
+
+
+def _refuse_nested_artifacts(given: Mapping[str, Any]) -> None:
+    waiting = [value for value in given.values() if isinstance(value, Mapping) and not is_artifact(value)]
+    while waiting:
+        for member in waiting.pop().values():
+            if is_artifact(member):
+                raise ValueError("Instances of wandb.Artifact can only be top level keys in a run's config")
+            if isinstance(member, Mapping):
+                waiting.append(member)
