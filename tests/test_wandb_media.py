@@ -184,6 +184,7 @@ def test_image_of_floats_around_zero_has_zero_in_the_middle() -> None:
         (wandb.Graph, UnsupportedError, "add_file"),
         (lambda: wandb.JoinedTable(1, 2, "id"), UnsupportedError, "merge"),
         (lambda: wandb.PartitionedTable("parts"), UnsupportedError, "concat"),
+        (lambda: wandb.Molecule.to_json(object.__new__(wandb.Molecule), None), UnsupportedError, "add_file"),  # type: ignore[arg-type]  # never written
         (lambda: wandb.Molecule.from_json({}, None), UnsupportedError, "add_file"),  # type: ignore[arg-type]  # never read
     ],
 )  # fmt: skip
@@ -331,6 +332,14 @@ def test_image_of_a_tensor_has_its_channels_first() -> None:
     assert (image.width, image.height, image.image.mode) == (5, 2, "RGB")
 
 
+@pytest.mark.parametrize("package", ["tensorflow", "jaxlib"])
+def test_tensors_of_other_packages_are_arrays(package: str) -> None:
+    """TensorFlow's and JAX's tensors are asked for their numbers in their own way."""
+    methods = {"numpy": lambda self: numpy.arange(3), "__array__": lambda self, *_, **__: numpy.arange(3)}
+
+    assert loggable(foreign(package, **methods)) == [0, 1, 2]
+
+
 def test_image_as_jpeg_has_no_transparency() -> None:
     """JPEG drops the fourth channel, as W&B does."""
     image = wandb.Image(numpy.zeros((2, 2, 4), "uint8"), file_type="jpg")
@@ -364,6 +373,7 @@ def test_html_of_text_that_is_a_path() -> None:
     assert wandb.Html("page.txt").html == "page.txt"
     assert wandb.Html("page.html", data_is_not_path=True).html == "page.html"
     assert wandb.Html("\0.html").html == "\0.html"
+    assert len(wandb.Html("x" * 5_000 + ".html").html) == 5_005
     assert wandb.Html("page.html").html == "<p>"
 
 
@@ -429,6 +439,7 @@ def test_suffixes_name_the_files_of_artifacts() -> None:
         ".video-file.json": "Video",
     }
     assert by_type(["table"]) is None
+    assert by_type("file") is None
 
 
 @pytest.mark.parametrize(

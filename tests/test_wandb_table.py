@@ -566,6 +566,65 @@ def test_types_come_back(dtype: object) -> None:
     assert from_json(data, str) == kind
 
 
+def test_dtypes_of_classes() -> None:
+    """Classes of lists, dicts and numpy's scalars, and examples of media, are dtypes; an array's class is not."""
+    numpy = pytest.importorskip("numpy")
+    given: list[object] = [list, dict, numpy.float32, numpy.datetime64, ours.Html("<p>"), numpy.str_, Decimal]
+
+    kinds = [str(column_types.as_type(dtype)) for dtype in given]
+
+    assert kinds == [
+        "Unknown[]", "{}", "Number", "Timestamp", "Html-file", "String", "Pythonobject(class_name:Decimal)",
+    ]  # fmt: skip
+    with pytest.raises(TypeError, match="says no shape"):
+        column_types.as_type(numpy.ndarray)
+
+
+def test_classes_below_the_known_ones_count_as_they_do() -> None:
+    """Numbers, text and times of classes of their own fit where the plain ones do."""
+    table = Table(columns=["n", "t"], data=[[1, "x"]])
+
+    table.add_data(type("Count", (int,), {})(2), type("Name", (str,), {})("y"))
+
+    with pytest.raises(TypeError):
+        table.add_data("z", "z")
+
+
+def test_array_column_takes_lists_of_its_shape() -> None:
+    """Nested lists fit a column of arrays if they have the shape; the reason for others names both shapes."""
+    numpy = pytest.importorskip("numpy")
+    table = Table(columns=["a"], data=[[numpy.zeros((1, 2))]], optional=False)
+
+    table.add_data([[1, 2]])
+    assert Table(columns=["a"], data=[[[1.5]], [numpy.zeros(2)]]).get_column("a")[0] == [1.5]
+
+    with pytest.raises(TypeError, match=r"not assignable to Ndarray\(shape:\[1, 2\]\)"):
+        table.add_data([1, 2])
+    with pytest.raises(TypeError):
+        table.add_data("xy")
+
+
+def test_list_column_refuses_text() -> None:
+    """Text is no list of characters, where W&B takes it for one."""
+    with pytest.raises(TypeError):
+        Table(columns=["a"], data=[[["a"]], ["abc"]])
+
+
+def test_keys_of_other_tables_set_the_type() -> None:
+    """A key of another table makes its column one of foreign keys; keys of a third table do not fit."""
+    first, second = (Table(columns=["name"], data=[["a"]]) for _ in range(2))
+    first.set_pk("name")
+    second.set_pk("name")
+    visits = Table(columns=["who"], data=[[first.data[0][0]]])
+
+    visits.add_data("a")
+
+    assert visits.data[1][0].table is first
+    assert "Foreignkey" in str(type_of(first.data[0][0]))
+    with pytest.raises(TypeError, match="Foreignkey"):
+        visits.add_data(second.data[0][0])
+
+
 def test_add_row_is_add_data(caplog: pytest.LogCaptureFixture) -> None:
     """The older word works, and says so."""
     table = Table(columns=["a"])

@@ -12,7 +12,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from operator import methodcaller
 from typing import Any, ClassVar, Final, cast
 
 from lineage.jsondata import JsonObject, JsonValue, plain_value
@@ -36,7 +35,7 @@ class Type:
         return self.merge(type_of(value))
 
     def merge(self, other: Type) -> Type:
-        """Return the type that holds the values of both, or INVALID."""
+        """Return the type that holds values of the other type too, or INVALID; only types without parts are asked."""
         return self if self == other else INVALID
 
     def explain(self, value: object, depth: int = 0) -> str:
@@ -122,16 +121,11 @@ class Union(Type):
 
     def take(self, value: object) -> Type:
         """Return the union with the member that takes the value grown by it."""
-        return _grow(self, lambda member: member.take(value))
-
-    def merge(self, other: Type) -> Type:
-        """Return the union with the members grown by the other type, or by each of its members."""
-        result: Type = self
-        for part in other.members if isinstance(other, Union) else (other,):
-            if not isinstance(result, Union):
-                return INVALID
-            result = _grow(result, methodcaller("merge", part))
-        return result
+        for index, member in sorted(enumerate(self.members), key=lambda pair: pair[1] == UNKNOWN):
+            grown = member.take(value)
+            if grown != INVALID:
+                return union((*self.members[:index], grown, *self.members[index + 1 :]))
+        return INVALID
 
     def explain(self, value: object, depth: int = 0) -> str:
         """Return the reasons of all members."""
@@ -162,14 +156,6 @@ class List(Type):
                 return INVALID
         return List(element, len(elements))
 
-    def merge(self, other: Type) -> Type:
-        """Return the list of both elements."""
-        if not isinstance(other, List):
-            return INVALID
-        element = self.element.merge(other.element)
-        length = self.length if self.length == other.length else None
-        return INVALID if element == INVALID else List(element, length)
-
     def explain(self, value: object, depth: int = 0) -> str:
         """Return the reason, with the first element that does not fit."""
         reason = super().explain(value, depth)
@@ -196,10 +182,6 @@ class NDArray(Type):
         """Return this type if the value is an array, or nested lists, of the same shape."""
         return self if isinstance(value, (list, _array_class())) and _shape(value) == self.shape else INVALID
 
-    def merge(self, other: Type) -> Type:
-        """Return this type for the same shape, and for lists."""
-        return self if self == other or isinstance(other, List) else INVALID
-
     def __str__(self) -> str:
         return f"Ndarray(shape:{list(self.shape)})"
 
@@ -215,13 +197,8 @@ class Dict(Type):
         """Return this type grown by the value; a key that is not there counts as None."""
         if not isinstance(value, dict) or not value.keys() <= self.keys.keys():
             return INVALID
-        return _dict({key: kind.take(value.get(key)) for key, kind in self.keys.items()})
-
-    def merge(self, other: Type) -> Type:
-        """Return the dict of both keys' types; the other may lack keys, not add any."""
-        if not isinstance(other, Dict) or not other.keys.keys() <= self.keys.keys():
-            return INVALID
-        return _dict({key: kind.merge(other.keys.get(key, UNKNOWN)) for key, kind in self.keys.items()})
+        grown = {key: kind.take(value.get(key)) for key, kind in self.keys.items()}
+        return INVALID if INVALID in grown.values() else Dict(grown)
 
     def explain(self, value: object, depth: int = 0) -> str:
         """Return the reason, with the keys that do not fit."""
@@ -410,16 +387,6 @@ def from_json(  # noqa: PLR0911 - one line for each name
             return Simple(name)
 
 
-def _grow(kind: Union, step: Callable[[Type], Type]) -> Type:
-    """Return the union with the first member for which the step succeeds grown; unknown members come last."""
-    members = kind.members
-    for index, member in sorted(enumerate(members), key=lambda pair: pair[1] == UNKNOWN):
-        grown = step(member)
-        if grown != INVALID:
-            return union((*members[:index], grown, *members[index + 1 :]))
-    return INVALID
-
-
 def _dict_params(kind: Dict, save: Callable[[Any], str]) -> JsonObject:
     """Return W&B's ``type_map``; for keys that JSON cannot have, pairs, so that they come back as they were."""
     if all(isinstance(key, str) for key in kind.keys):
@@ -428,10 +395,6 @@ def _dict_params(kind: Dict, save: Callable[[Any], str]) -> JsonObject:
         [plain_value(key, "a key in a cell"), to_json(item, save)] for key, item in kind.keys.items()
     ]
     return {"type_items": pairs}
-
-
-def _dict(keys: dict[Any, Type]) -> Type:
-    return INVALID if INVALID in keys.values() else Dict(keys)
 
 
 def _type_of_class(dtype: type) -> Type:

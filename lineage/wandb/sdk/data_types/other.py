@@ -146,19 +146,21 @@ class Unsupported(WBValue):
     instead: ClassVar[str] = "artifact.add_file(path)"
 
     def __init__(self, *_: object, **__: object) -> None:
-        message = f"wandb.{type(self).__name__} is not kept here; use {self.instead}"
-        raise UnsupportedError(message)
+        raise self._refusal()
 
     def to_json(self, sink: Sink) -> NoReturn:
-        """Never called: there are none."""
-        raise NotImplementedError
+        """Raise UnsupportedError."""
+        raise self._refusal()
 
     @classmethod
     def from_json(cls, data: dict[str, Any], source: Source) -> NoReturn:
         """Raise UnsupportedError."""
         del data, source
-        cls()
-        raise NotImplementedError
+        raise cls._refusal()
+
+    @classmethod
+    def _refusal(cls) -> UnsupportedError:
+        return UnsupportedError(f"wandb.{cls.__name__} is not kept here; use {cls.instead}")
 
 
 class Object3D(Unsupported):
