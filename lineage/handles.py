@@ -19,6 +19,7 @@ from lineage.aliases import Mover, move_alias, remove_alias
 from lineage.artifact import Artifact, draft_from
 from lineage.blobs import copy_hashed
 from lineage.capture import host
+from lineage.changes import RunChanges
 from lineage.content import open_blob
 from lineage.download import check_bytes, download, reader_of, verify_folder
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, StorageError
@@ -26,7 +27,7 @@ from lineage.facts import RunFacts, VersionFacts
 from lineage.graph import Key
 from lineage.jsondata import plain_object
 from lineage.records import Entry, MetricRow, RunRecord, VersionRecord
-from lineage.relations import Handle
+from lineage.relations import Handle, html_table
 from lineage.statements import artifacts, content, edges, runs
 from lineage.store import Store
 from lineage.upkeep import deletion
@@ -37,7 +38,6 @@ from lineage.values import (
     callback,
     entry_path,
     file_path,
-    label,
     listed,
     prose,
     shown,
@@ -69,7 +69,7 @@ class Run(RunFacts, Handle):
         return f"<Run {record.name} {record.id} ({record.job_type or 'no job type'}, {record.status})>"
 
     def _repr_html_(self) -> str:
-        return _html_table(repr(self), {"config": self.record.config, "summary": self.record.summary})
+        return html_table(repr(self), {"config": self.record.config, "summary": self.record.summary})
 
     @property
     def key(self) -> Key:
@@ -116,26 +116,28 @@ class Run(RunFacts, Handle):
             keys = edges.reproductions(connection, self._current(connection).key)
         return load_versions(self._store, keys)
 
-    def update(self, *, name: str | None = None, notes: str | None = None, tags: Iterable[str] | None = None) -> Self:
-        """Change name, notes or tags; what is not given stays. An empty note removes it.
+    def update(
+        self,
+        *,
+        name: str | None = None,
+        notes: str | None = None,
+        tags: Iterable[str] | None = None,
+        config: object = None,
+        summary: object = None,
+    ) -> Self:
+        """Change name, notes, tags, config or summary, each as a whole; what is not given stays.
+
+        An empty note removes it. What a run that has ended is found to have come to can be put into its summary.
 
         Raises:
             InvalidInputError: One of them breaks a rule; nothing is changed.
+            StateError: Config or summary of a run that is running: its own process writes them.
             NotFoundError: The run was deleted.
             ReadOnlyError: The project is read-only.
         """
-        new_name = None if name is None else label(name, "run name")
-        new_notes = None if notes is None else prose(notes, "notes")
-        checked = None if tags is None else [tag_name(tag) for tag in listed(tags, "tags")]
+        changes = RunChanges.checked(name, notes, tags, config, summary)
         with self._store.writing() as connection:
-            now = self._current(connection)
-            if now.deleted_at is not None:
-                raise NotFoundError(f"run {self.id!r} was deleted", kind=ErrorKind.RUN_NOT_FOUND)
-            words = now.notes if new_notes is None else new_notes or None
-            runs.update_run_words(connection, now.key, new_name or now.name, words)
-            if checked is not None:
-                runs.clear_run_tags(connection, self.record.key)
-                runs.add_run_tags(connection, self.record.key, checked)
+            changes.write(connection, self._current(connection))
         return self.refresh()
 
     def _current(self, connection: sqlite3.Connection) -> RunRecord:
@@ -173,7 +175,7 @@ class Version(VersionFacts, Handle):
         return f"<Version {record.reference}{aliases} ({record.type}, {record.file_count} files, {record.size} bytes)>"
 
     def _repr_html_(self) -> str:
-        return _html_table(repr(self), {"metadata": self.record.metadata, "digest": self.record.digest})
+        return html_table(repr(self), {"metadata": self.record.metadata, "digest": self.record.digest})
 
     @property
     def key(self) -> Key:
@@ -513,11 +515,3 @@ def _folder(root: str | os.PathLike[str] | None, name: str) -> Path:
 
 def _of_type(versions: list[Version], type: str | None) -> list[Version]:
     return [version for version in versions if type in (None, version.type)]
-
-
-def _html_table(title: str, rows: dict[str, object]) -> str:
-    """Return a small table for notebooks; every text is escaped."""
-    from html import escape  # noqa: PLC0415 (2 ms; notebooks only)
-
-    body = "".join(f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>" for key, value in rows.items())
-    return f"<table><caption>{escape(title)}</caption>{body}</table>"

@@ -28,7 +28,7 @@ LAYERS = [
     {"graph", "references", "aliases", "exports", "adoption"},
     {"comparison", "staleness", "download", "tree"},
     {"upkeep"},
-    {"artifact", "listing", "attributes", "relations"},
+    {"artifact", "listing", "attributes", "relations", "changes"},
     {"commit", "handles"},
     {"recording", "sources"},
     {"links"},

@@ -569,6 +569,33 @@ def test_run_update_that_is_refused_changes_nothing(project: lineage.Project) ->
         project.run("mine").update(name="second", notes="words", tags=["ok", "a/b"])
 
 
+def test_run_update_puts_what_was_found_later_into_the_summary(project: lineage.Project) -> None:
+    """Config and summary of a run that has ended are replaced, each as a whole; the other stays."""
+    with project.start_run(id="mine", config={"lr": 0.1}) as run:
+        run.log({"loss": 0.5})
+
+    project.run("mine").update(summary={"loss": 0.5, "test": {"iou": 0.7}})
+    project.run("mine").update(config={"lr": 0.1, "seed": 1})
+
+    found = project.run("mine")
+    assert (found.summary, found.config) == ({"loss": 0.5, "test": {"iou": 0.7}}, {"lr": 0.1, "seed": 1})
+    assert project.runs({"summary.test.iou": {"$gt": 0.6}})[0].id == "mine"
+
+
+@pytest.mark.parametrize("words", [{"summary": {"a": 1}}, {"config": {"a": 1}}])
+def test_run_update_of_the_documents_of_a_running_run_is_refused(
+    project: lineage.Project, words: dict[str, object]
+) -> None:
+    """Its own process writes them, and would write over the change; name, notes and tags can be changed."""
+    run = project.start_run(id="mine")
+
+    with refused(project, lineage.StateError, "run 'mine' is running", ErrorKind.STATE):
+        project.run("mine").update(name="second", **words)  # type: ignore[arg-type]  # one of the two
+
+    run.finish()
+    assert project.run("mine").update(**words).record.config == words.get("config", {})  # type: ignore[arg-type]
+
+
 def test_run_handle_is_what_it_was_until_it_is_refreshed(project: lineage.Project) -> None:
     """A handle does not change behind one's back."""
     run = project.start_run(id="mine")
