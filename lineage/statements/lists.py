@@ -43,12 +43,12 @@ VERSION_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
         "digest": Field("m.digest", "text"),
         "size": Field("m.size", "number"),
         "file_count": Field("m.file_count", "number"),
-        "description": Field("v.description", "text"),
+        "description": Field("s.description", "text"),
         "created_at": Field("v.created_at", "text"),
         "step": Field("v.step", "number"),
         "aliases": Field("SELECT l.name AS value FROM alias l WHERE l.version = v.id", "set"),
-        "tags": Field("SELECT t.tag AS value FROM version_tag t WHERE t.version = v.id", "set"),
-        "metadata": Field("v.metadata", "json"),
+        "tags": Field("SELECT t.tag AS value FROM version_tag t WHERE t.version = s.id", "set"),
+        "metadata": Field("s.metadata", "json"),
     }
 )
 
@@ -103,8 +103,9 @@ def run_ids(connection: sqlite3.Connection, query: Query) -> list[int]:
 
 
 def version_ids(connection: sqlite3.Connection, query: Query) -> list[int]:
-    """Return the versions a query finds, in its order."""
-    source = "SELECT v.id FROM version v JOIN artifact a ON a.id = v.artifact JOIN manifest m ON m.id = v.manifest"
+    """Return the versions a query finds, in its order; a link is asked for the words and tags of what it stands for."""
+    source = """SELECT v.id FROM version v JOIN artifact a ON a.id = v.artifact JOIN manifest m ON m.id = v.manifest
+                LEFT JOIN link k ON k.version = v.id JOIN version s ON s.id = coalesce(k.source, v.id)"""
     return _ids(connection, source, query, {})
 
 
