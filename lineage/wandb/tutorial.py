@@ -70,7 +70,7 @@ def preprocess_and_log(steps: dict[str, bool]) -> None:
         run.log_artifact(processed_data)
 
 
-def build_model_and_log(config: dict[str, Any]) -> None:
+def build_model_and_log(config: Any) -> None:
     """Build a model and log it before it is trained, so that training can be repeated with all else equal."""
     with wandb.init(project=PROJECT, job_type="initialize", config=config) as run:
         config = run.config
@@ -95,7 +95,7 @@ def train(model: Model, dataset: Dataset, validation: Dataset, config: Any) -> N
         wandb.log({"epoch": epoch, "validation/loss": loss, "validation/accuracy": accuracy}, step=examples)
 
 
-def train_and_log(config: dict[str, Any]) -> None:
+def train_and_log(config: Any) -> None:
     """Use the prepared data and the initial model, train, and log the trained model."""
     with wandb.init(project=PROJECT, job_type="train", config=config) as run:
         config = run.config
