@@ -44,6 +44,7 @@ from lineage.wandb.plot import plot_table
 from lineage.wandb.proxies import ActiveConfig, ActiveSummary, of_active_run
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.artifacts.artifact_ttl import ArtifactTTL
+from lineage.wandb.sdk.wandb_alerts import AlertLevel
 from lineage.wandb.sdk.wandb_config import Config
 from lineage.wandb.sdk.wandb_init import active, finish, init, login, setup, teardown
 from lineage.wandb.sdk.wandb_run import Run
@@ -51,6 +52,7 @@ from lineage.wandb.sdk.wandb_settings import Settings
 from lineage.wandb.term import termerror, termlog, termwarn
 
 __all__ = [
+    "AlertLevel",
     "Artifact",
     "ArtifactTTL",
     "Audio",
@@ -91,6 +93,7 @@ __all__ = [
     "log_model",
     "login",
     "mark_preempting",
+    "pin_config_keys",
     "plot",
     "plot_table",
     "require",
@@ -129,6 +132,7 @@ watch = of_active_run("watch")
 unwatch = of_active_run("unwatch")
 alert = of_active_run("alert")
 mark_preempting = of_active_run("mark_preempting")
+pin_config_keys = of_active_run("pin_config_keys")
 join = finish
 
 UNSUPPORTED: dict[str, str] = {

@@ -53,7 +53,7 @@ class RunFiles:
             ValueError: The policy is none, or the base is not above the files.
         """
         if policy not in _POLICIES:
-            raise ValueError(f"Only 'live', 'now' and 'end' policies are currently supported, not {policy!r}")
+            raise ValueError(f'Only "live", "end" and "now" policies are currently supported. Not {policy!r}')
         text = os.fspath(pattern)
         found = sorted(path for path in map(Path, globbing.glob(text, recursive=True)) if path.is_file())  # noqa: PTH207 (an absolute pattern is none to pathlib)
         if not found:

@@ -144,7 +144,6 @@ def init(
         ValueError: A setting cannot be.
         TypeError: The config holds what JSON cannot.
     """
-    _refuse_rewinding(fork_from, resume_from)
     told = Settings.of(
         settings,
         {
@@ -161,8 +160,11 @@ def init(
             "mode": mode,
             "reinit": reinit,
             "resume": resume,
+            "resume_from": resume_from,
+            "fork_from": fork_from,
         },
     )
+    _refuse_rewinding(told)
     previous = _previous(told)
     if previous is not None:
         return previous
@@ -174,8 +176,8 @@ def init(
     return run
 
 
-def _refuse_rewinding(fork_from: str | None, resume_from: str | None) -> None:
-    for word, value in (("fork_from", fork_from), ("resume_from", resume_from)):
+def _refuse_rewinding(told: Settings) -> None:
+    for word, value in (("fork_from", told.fork_from), ("resume_from", told.resume_from)):
         if value is not None:
             message = "a run here is never rewound; start a run, and use_artifact() the checkpoint it goes on from"
             raise UnsupportedError(f"{word}={value!r}: {message}")
@@ -303,7 +305,7 @@ def _config_file(path: Path) -> dict[str, Any]:
 
 def _chosen(values: dict[str, Any], exclude: list[str] | None, include: list[str] | None) -> dict[str, Any]:
     if exclude and include:
-        raise UsageError("Expected at most only one of config_exclude_keys or config_include_keys")
+        raise UsageError("Expected at most only one of exclude or include")
     return {
         key: value
         for key, value in values.items()

@@ -76,14 +76,11 @@ class MetricRules:
         Raises:
             Error: The name, the summary or the goal cannot be.
         """
-        if not isinstance(name, str) or not name or "*" in name[:-1]:
-            raise Error(f"Unhandled define_metric() arg: name (glob suffixes only): {name!r}")
+        _check_words(name, step_metric, hidden, summary, goal)
         kept = tuple(word.strip() for word in (summary or "").lower().split(",") if word.strip())
         wrong = next((word for word in kept if word not in _KEPT), None)
         if wrong is not None:
             raise Error(f"Unhandled define_metric() arg: summary op: {wrong}")
-        if goal is not None and goal[:3] not in ("min", "max"):
-            raise Error(f"Unhandled define_metric() arg: goal: {goal}")
         known = None if overwrite else self._metrics.get(name)
         step = step_metric.name if isinstance(step_metric, Metric) else step_metric
         metric = Metric(
@@ -111,7 +108,7 @@ class MetricRules:
     def summarized(self, name: str, value: object) -> object:
         """Return what the summary keeps of a metric now that it has this value; None to leave it as it is."""
         metric = self.rule_for(name)
-        if metric is None or not metric.summary or metric.summary in (("copy",), ("last",)):
+        if metric is None or not metric.summary or metric.summary == ("copy",):
             return value
         if metric.summary == ("none",):
             return None
@@ -120,6 +117,27 @@ class MetricRules:
         seen = self._seen.setdefault(name, _Seen(value))
         seen.take(value)
         return {word: _kept(word, seen, value, metric.goal) for word in metric.summary if word != "none"}
+
+
+def _check_words(name: object, step_metric: object, hidden: object, summary: object, goal: object) -> None:
+    """Refuse what a definition cannot be made of.
+
+    Raises:
+        Error: One of them is not what it has to be.
+    """
+    if name == "":
+        raise Error("define_metric() requires non-empty name argument")
+    if not isinstance(name, str) or "*" in name[:-1]:
+        raise Error(f"Unhandled define_metric() arg: name (glob suffixes only): {name!r}")
+    fits = {
+        "step_metric": isinstance(step_metric, str | Metric | None),
+        "hidden": isinstance(hidden, bool | None),
+        "summary": isinstance(summary, str | None),
+        "goal": goal is None or (isinstance(goal, str) and goal[:3] in ("min", "max")),
+    }
+    wrong = next((word for word, fitting in fits.items() if not fitting), None)
+    if wrong is not None:
+        raise Error(f"Unhandled define_metric() arg: {wrong}")
 
 
 def _kept(word: str, seen: _Seen, value: float, goal: str | None) -> float:

@@ -6,15 +6,16 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from html import escape
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 import lineage
 from lineage.values import RunStatus
-from lineage.wandb.errors import UnsupportedError
 from lineage.wandb.places import Place
 from lineage.wandb.sdk.artifacts.artifact import Artifact
+from lineage.wandb.sdk.run_accepted import Accepted
 from lineage.wandb.sdk.run_artifacts import RunArtifacts, finished, path_artifact
 from lineage.wandb.sdk.run_files import RunFiles
 from lineage.wandb.sdk.run_history import History
@@ -27,7 +28,7 @@ from lineage.wandb.term import termlog, termwarn
 _KILLED = 255
 
 
-class Run:
+class Run(Accepted):
     """A run while it runs; ``wandb.init()`` gives one. Use it as a context manager, or call ``finish()``.
 
     A script that does neither has its run finished when it ends: as failed if an exception ended it.
@@ -72,6 +73,12 @@ class Run:
 
     def _repr_html_(self) -> str:
         return self.to_html()
+
+    def to_html(self, height: int = 420, hidden: bool = False) -> str:
+        """Return the run as a small table for a notebook."""
+        rows = {"project": str(self._place.file), "config": self._config, "summary": self._summary}
+        body = "".join(f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>" for key, value in rows.items())
+        return f"<table><caption>{escape(repr(self))}</caption>{body}</table>"
 
     def _check(self, call: str) -> None:
         if self._ended:
@@ -200,14 +207,6 @@ class Run:
         """A text that tells where its project is."""
         return self._place.file.as_uri()
 
-    @property
-    def sweep_id(self) -> None:
-        """None: there are no sweeps."""
-
-    @property
-    def sweep_url(self) -> None:
-        """None: there are no sweeps."""
-
     def get_url(self) -> str:
         """Return :attr:`url`; W&B's older word."""
         return self.url
@@ -252,8 +251,8 @@ class Run:
         step_sync: bool | None = None,
         hidden: bool | None = None,
         summary: str | None = None,
-        goal: str | None = None,
         overwrite: bool | None = None,
+        goal: str | None = None,
     ) -> Metric:
         """Say which step a metric goes by, and what of it the summary keeps: min, max, mean, first, last, best, none.
 
@@ -459,46 +458,6 @@ class Run:
         except (lineage.NotFoundError, lineage.InvalidInputError) as error:
             raise ValueError(f"File {name} not found in run {run_path or self.id}.") from error
         return target.open(encoding="utf-8")
-
-    # --- what has little or no meaning here ---
-
-    def watch(self, models: Any = None, criterion: Any = None, log: str | None = "gradients", **_: Any) -> None:
-        """Accept a model to watch; gradients and parameters are not logged."""
-
-    def unwatch(self, models: Any = None) -> None:
-        """Accept that a model is watched no more."""
-
-    def alert(self, title: str, text: str, level: Any = None, wait_duration: Any = None) -> None:
-        """Say it on stderr: nobody else is there to be told."""
-        termwarn(f"{title}: {text}")
-
-    def mark_preempting(self) -> None:
-        """Accept it; a run whose process is gone is found as crashed."""
-
-    def pin_config_keys(self, keys: Sequence[str] = ()) -> None:
-        """Accept it; there is no page to pin them on."""
-
-    def write_logs(self, text: str) -> None:
-        """Accept it; the console is not captured."""
-
-    def status(self) -> None:
-        """Return None: there is nothing to be synced."""
-
-    def display(self, height: int = 420, hidden: bool = False) -> bool:
-        """Return False: there is no page to show."""
-        return False
-
-    def to_html(self, height: int = 420, hidden: bool = False) -> str:
-        """Return the run as a small table for a notebook."""
-        from html import escape  # noqa: PLC0415 (notebooks only)
-
-        rows = {"project": str(self._place.file), "config": self._config, "summary": self._summary}
-        body = "".join(f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>" for key, value in rows.items())
-        return f"<table><caption>{escape(repr(self))}</caption>{body}</table>"
-
-    def log_evaluation(self, *_: Any, **__: Any) -> None:
-        """Refuse: there are no evaluations apart from metrics and tables."""
-        raise UnsupportedError("log_evaluation: log the metrics, and a wandb.Table of the predictions")
 
     # --- its end ---
 

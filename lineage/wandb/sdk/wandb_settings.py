@@ -24,6 +24,8 @@ _USED: Final[dict[str, str]] = {
     "run_group": env.RUN_GROUP,
     "run_job_type": env.JOB_TYPE,
     "resume": env.RESUME,
+    "resume_from": "WANDB_RESUME_FROM",
+    "fork_from": "WANDB_FORK_FROM",
     "reinit": "",
     "allow_val_change": "",
     "silent": "",
@@ -68,6 +70,8 @@ class Settings:
     run_group: str | None
     run_job_type: str | None
     resume: str | None
+    resume_from: str | None
+    fork_from: str | None
     reinit: str | bool | None
     allow_val_change: bool | None
     silent: bool | None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, Self
@@ -21,23 +20,10 @@ from lineage.wandb.sdk.artifacts.artifact_drafting import Drafting
 from lineage.wandb.sdk.artifacts.artifact_files import ArtifactFiles
 from lineage.wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
 from lineage.wandb.sdk.artifacts.artifact_ttl import ArtifactTTL
-from lineage.wandb.sdk.artifacts.exceptions import ArtifactNotLoggedError
+from lineage.wandb.sdk.artifacts.exceptions import ArtifactNotLoggedError, as_wandb
 from lineage.wandb.sdk.data_types.registry import SUFFIXES, by_type
 from lineage.wandb.term import termwarn
 from lineage.wandb.util import alias_is_version_index
-
-
-@contextmanager
-def _as_wandb(*changed: lineage.ErrorKind) -> Iterator[None]:
-    """Raise what W&B raises: CommError for what is not there or may not go, ValueError for content that changed."""
-    try:
-        yield
-    except (lineage.NotFoundError, lineage.ConflictError) as error:
-        raise CommError(str(error), error) from error
-    except (lineage.CorruptionError, lineage.StorageError) as error:
-        if error.kind not in changed:
-            raise
-        raise ValueError(str(error)) from error
 
 
 class Artifact(Drafting):
@@ -282,7 +268,7 @@ class Artifact(Drafting):
         aliases, tags = validate_aliases(self._aliases), validate_tags(self._tags)
         ttl = None if isinstance(self._ttl, ArtifactTTL) else self._ttl
         metadata = validate_metadata(self._metadata)
-        with _as_wandb():
+        with as_wandb():
             source = logged.source
             with lineage.Project(source._store).batch():
                 source.update(description=self._description or "", metadata=metadata, tags=tags)
@@ -324,7 +310,7 @@ class Artifact(Drafting):
         logged = self._is("download")
         folder = self._folder(root, self.source_name)
         prefix = None if path_prefix is None else os.fspath(path_prefix)
-        with _as_wandb(lineage.ErrorKind.SOURCE_CHANGED, lineage.ErrorKind.CONTENT_MISSING):
+        with as_wandb(lineage.ErrorKind.SOURCE_CHANGED, lineage.ErrorKind.CONTENT_MISSING):
             logged.source.download(folder, prefix, missing_references=allow_missing_references)
         return str(folder)
 
@@ -336,7 +322,7 @@ class Artifact(Drafting):
         """
         logged = self._is("checkout")
         folder = self._folder(root, self.source_name.partition(":")[0])
-        with _as_wandb(lineage.ErrorKind.SOURCE_CHANGED, lineage.ErrorKind.CONTENT_MISSING):
+        with as_wandb(lineage.ErrorKind.SOURCE_CHANGED, lineage.ErrorKind.CONTENT_MISSING):
             logged.source.checkout(folder)
         return str(folder)
 
@@ -349,7 +335,7 @@ class Artifact(Drafting):
         logged = self._is("verify")
         if any(entry.ref is not None and not entry.record.stored for entry in self._entries()):
             termwarn("skipped verification of references that are known by their URI alone")
-        with _as_wandb(lineage.ErrorKind.CONTENT_DAMAGED):
+        with as_wandb(lineage.ErrorKind.CONTENT_DAMAGED):
             logged.source.verify(self._folder(root, self.source_name))
 
     def file(self, root: str | None = None) -> str:
@@ -374,7 +360,7 @@ class Artifact(Drafting):
         """Bring one file, verified, and return its path, or the URI of a reference that nothing here reads."""
         logged = self._is("download")
         folder = self._folder(root, self.source_name)
-        with _as_wandb(lineage.ErrorKind.SOURCE_CHANGED, lineage.ErrorKind.CONTENT_MISSING):
+        with as_wandb(lineage.ErrorKind.SOURCE_CHANGED, lineage.ErrorKind.CONTENT_MISSING):
             logged.source.download(folder, paths=[path])
         found = folder / path
         return str(found) if found.exists() else self.get_entry(path).ref_target()
@@ -437,7 +423,7 @@ class Artifact(Drafting):
     def new_draft(self) -> Artifact:
         """Return a draft with the same files, type, description and metadata: the next version of its name."""
         logged = self._is("new_draft")
-        with _as_wandb():
+        with as_wandb():
             return self._of_draft(logged.source_place, logged.source.new_draft())
 
     def logged_by(self) -> Any | None:
@@ -470,7 +456,7 @@ class Artifact(Drafting):
             self.save()
         logged = self._is("link")
         target = logged.source_place.beside(path.project, path.entity)
-        with _as_wandb():
+        with as_wandb():
             shown = target.create().link(logged.source, path.name, aliases=names)
         return Artifact._of(target, shown)
 
@@ -484,7 +470,7 @@ class Artifact(Drafting):
         if not self.is_link:
             message = "use `Artifact.delete` instead"
             raise ValueError(f"{self.qualified_name!r} is not a linked artifact and cannot be unlinked; {message}")
-        with _as_wandb():
+        with as_wandb():
             logged.shown.delete(delete_aliases=True)
         self._deleted = True
 
@@ -495,7 +481,7 @@ class Artifact(Drafting):
             CommError: An alias names it, ``latest`` included, and `delete_aliases` is not set; or it was deleted.
         """
         logged = self._is("delete")
-        with _as_wandb():
+        with as_wandb():
             logged.shown.delete(delete_aliases=delete_aliases or self.is_link)
         self._deleted = True
 

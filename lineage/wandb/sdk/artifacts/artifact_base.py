@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 import lineage
 from lineage.jsondata import JsonObject
@@ -19,8 +19,6 @@ from lineage.wandb.sdk.artifacts.artifact_manifest import ArtifactManifest
 from lineage.wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
 from lineage.wandb.sdk.artifacts.artifact_state import ArtifactState
 from lineage.wandb.sdk.artifacts.artifact_ttl import ArtifactTTL
-
-_ALGORITHMS: Final = ("MD5", "XXH128")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class ArtifactBase:
         storage_region: str | None = None,
         digest_algorithm: str = "MD5",
     ) -> None:
-        _check_options(use_as, storage_region, digest_algorithm)
+        _check_options(use_as, storage_region)
         type = validate_artifact_type(type, name)
         checked = validate_metadata(metadata)
         self._begin(lineage.Artifact(name, type, description, checked, incremental=bool(incremental)))
@@ -198,12 +196,10 @@ class ArtifactBase:
         return self._draft.size if self._logged is None else self._logged.source.size
 
 
-def _check_options(use_as: str | None, storage_region: str | None, digest_algorithm: str) -> None:
+def _check_options(use_as: str | None, storage_region: str | None) -> None:
     """Refuse options that W&B would refuse; none of them does anything here."""
     if use_as is not None:
         message = "`use_as` argument is deprecated and does not affect the behaviour of `wandb.Artifact()`"
         warnings.warn(message, DeprecationWarning, stacklevel=4)
     if storage_region is not None and not isinstance(storage_region, str):
-        raise TypeError(f"storage_region {storage_region!r} is no text")
-    if digest_algorithm not in _ALGORITHMS:
-        raise ValueError(f"digest_algorithm {digest_algorithm!r}: Input should be 'MD5' or 'XXH128'")
+        raise ValueError(f"storage_region {storage_region!r} is no text")

@@ -114,7 +114,7 @@ class Drafting(ArtifactBase):
         source = Path(local_path)
         if not source.is_file():
             raise ValueError(f"Path is not a file: {str(local_path)!r}")
-        inside = entry_path(str(name) if name is not None else source.name)
+        inside = entry_path(str(name) if name else source.name)
         if is_tmp:
             inside = _named_by_digest(inside, source)
         entry = self._draft.add_file(source, inside, overwrite=overwrite)
@@ -149,8 +149,8 @@ class Drafting(ArtifactBase):
         folder = Path(local_path)
         if not folder.is_dir():
             raise ValueError(f"Path is not a directory: {str(local_path)!r}")
-        entries = self._draft.add_dir(folder, None if name is None else str(name), overwrite=merge)
-        prefix = "" if name is None else entry_path(str(name)) + "/"
+        entries = self._draft.add_dir(folder, str(name) if name else None, overwrite=merge)
+        prefix = entry_path(str(name)) + "/" if name else ""
         for entry in entries:
             self._local_paths[entry.path] = str((folder / entry.path.removeprefix(prefix)).absolute())
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from lineage.wandb.errors import Error
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import lineage
+from lineage.wandb.errors import CommError, Error
 
 
 class ArtifactStatusError(AttributeError):
@@ -38,3 +42,16 @@ class ArtifactFinalizedError(ArtifactStatusError):
 
 class WaitTimeoutError(Error):
     """``wait`` took too long; never raised here, as a log is done when it returns."""
+
+
+@contextmanager
+def as_wandb(*changed: lineage.ErrorKind) -> Iterator[None]:
+    """Raise what W&B raises: CommError for what is not there or may not go, ValueError for content that changed."""
+    try:
+        yield
+    except (lineage.NotFoundError, lineage.ConflictError) as error:
+        raise CommError(str(error), error) from error
+    except (lineage.CorruptionError, lineage.StorageError) as error:
+        if error.kind not in changed:
+            raise
+        raise ValueError(str(error)) from error
