@@ -1,7 +1,8 @@
 """Versions of other projects: a run here may consume one, and a collection here may link to one.
 
-Only the node is taken over: uid, name, number, digest and words, under the name ``project/artifact``. The content
-stays in its own project. A version is known by its uid, so however often it is named there is one node of it.
+Only the node is taken over: uid, name, number, digest, and words and tags as they are then, under the name
+``project/artifact``. The content stays in its own project. A version is known by its uid, so however often it is
+named there is one node of it.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def adopt(connection: sqlite3.Connection, record: VersionRecord, project: str) -
     at = timestamp()
     row = artifacts.artifact_row(connection, name)
     artifact = row[0] if row else artifacts.insert_artifact(connection, new_uid(), name, record.type, at, project=owner)
-    return artifacts.insert_version(
+    key = artifacts.insert_version(
         connection,
         uid=record.uid,
         artifact=artifact,
@@ -49,3 +50,5 @@ def adopt(connection: sqlite3.Connection, record: VersionRecord, project: str) -
         at=record.created_at,
         foreign=True,
     )
+    artifacts.add_version_tags(connection, key, record.tags)
+    return key

@@ -1422,3 +1422,13 @@ def test_versions_of_a_collection_are_asked_for_what_they_stand_for(project: lin
 
     assert found == [["m:v0", "Best models:v0"]] * 3
     assert [one.reference for one in project.versions({"tags": "other"}, artifact="Best models")] == []
+
+
+def test_versions_of_another_project_keep_their_tags_as_they_were(project: lineage.Project) -> None:
+    """A link to a version of another project is found by the tags it had when it was linked."""
+    source = lineage.open("other.lineage").log_artifact(draft("m", {"a": "1"}, type="model"), tags=["pruned"])
+
+    link = project.link(source, "Best models")
+
+    assert link.tags == ("pruned",)
+    assert list(project.versions({"tags": "pruned"})) == [link]
