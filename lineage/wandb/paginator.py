@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Paginator(Generic[T]):
-    """A lazy list; iterating gives each object once, and ``cursor`` tells where to go on from.
+    """A lazy list; each loop over it begins anew, and ``cursor`` tells where to go on from.
 
     Args:
         items: What it is of; only what is looked at is loaded.
@@ -32,7 +32,7 @@ class Paginator(Generic[T]):
             raise ValueError(f"start {start!r} is no cursor; give one that `cursor` returned")
         self._items = items
         self.per_page = per_page
-        self._place = int(start or 0)
+        self._start = self._place = int(start or 0)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -53,6 +53,7 @@ class Paginator(Generic[T]):
         return self._place < len(self._items)
 
     def __iter__(self) -> Iterator[T]:
+        self._place = self._start
         return self
 
     def __next__(self) -> T:
