@@ -184,8 +184,11 @@ def test_from_path_gives_a_project_or_a_run(api: Api, project: lineage.Project) 
     assert repr(api.from_path("p")) == "<Project ada/p>"
     assert repr(api.from_path("bob/p")) == "<Project bob/p>"
     assert repr(api.from_path("bob/p/mine")) == repr(api.from_path("bob/p/runs/mine")) == "<Run bob/p/mine (finished)>"
+    assert repr(api.from_path("https://wandb.ai/bob/p/runs/mine")) == "<Run bob/p/mine (finished)>"
     with pytest.raises(Error, match="Invalid path"):
         api.from_path("bob/p/sweeps/x")
+    with pytest.raises(CommError, match="ends in '.lineage'"):
+        api.from_path(Path("p.txt").absolute().as_uri())
 
 
 def test_projects_are_the_files_of_the_folder(api: Api) -> None:
@@ -537,6 +540,30 @@ def test_wait_until_finished_returns_when_the_run_has_ended(
     run.wait_until_finished()
 
     assert (run.state, len(waits)) == ("finished", 2)
+
+
+def test_run_keeps_the_group_and_job_type_it_was_started_with(api: Api, search: lineage.Project) -> None:
+    """Setting either says what to do instead."""
+    run = api.run("a")
+
+    for attribute in ("group", "job_type"):
+        with pytest.raises(UnsupportedError, match="a tag, or a key of config"):
+            setattr(run, attribute, "other")
+    assert (run.group, run.job_type) == ("search", "load")
+
+
+def test_heartbeat_of_a_running_run_is_its_last_metric(api: Api, project: lineage.Project) -> None:
+    """Its start, before the first; its end, when it has ended. A run without files has an empty list of them."""
+    active = project.start_run(id="mine")
+    run = api.run("mine")
+    first, none = run.heartbeat_at, run.lastHistoryStep
+    active.log({"loss": 1})
+    active.flush()
+    second, step = run.heartbeat_at, run.lastHistoryStep
+    active.finish()
+
+    assert run.created_at == first < second < api.run("mine").heartbeat_at
+    assert (none, step, len(run.files())) == (-1, 0, 0)
 
 
 @pytest.mark.parametrize("name", sorted(UNSUPPORTED_OF_RUNS))
@@ -1054,6 +1081,7 @@ def test_registries_list_collections_and_versions(api: Api, registry: lineage.Pr
     assert [one.name for one in registries.collections({"name": "My Model"})] == ["My Model"]
     assert names(registries.collections().versions({"alias": "latest"})) == ["Other:v0", "My Model:v1"]
     assert names(registries.versions({"tag": "small"})) == ["My Model:v0"]
+    assert names(registries.versions({"metadata.iou": {"$exists": False}}, start="2")) == ["My Model:v0"]
     assert (found.full_name, found.name, found.path) == (
         "wandb-registry-model",
         "model",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, TypeVar, overload
+from typing import Final, Generic, TypeVar, overload
 
 S = TypeVar("S")
 T = TypeVar("T")
+_PAGE: Final = 200
 
 
 class Made(Sequence[T], Generic[S, T]):
-    """A lazy list: each look at a member makes it anew.
+    """A lazy list: each look at a member makes it anew, of what was read of the source with its neighbours.
+
+    Reading the records of a project one by one takes ten times as long as by pages.
 
     Example:
         >>> squares = Made(range(4), lambda number: number * number)
@@ -21,6 +24,7 @@ class Made(Sequence[T], Generic[S, T]):
     def __init__(self, source: Sequence[S], make: Callable[[S], T]) -> None:
         self._source = source
         self._make = make
+        self._page: tuple[int, Sequence[S]] = (-1, ())
 
     def __len__(self) -> int:
         return len(self._source)
@@ -37,4 +41,8 @@ class Made(Sequence[T], Generic[S, T]):
     def __getitem__(self, index: int | slice) -> T | Made[S, T]:
         if isinstance(index, slice):
             return Made(self._source[index], self._make)
-        return self._make(self._source[index])
+        place = range(len(self))[index]
+        number, start = place // _PAGE, place // _PAGE * _PAGE
+        if self._page[0] != number:
+            self._page = number, list(self._source[start : start + _PAGE])
+        return self._make(self._page[1][place - start])

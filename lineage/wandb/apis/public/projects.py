@@ -105,7 +105,7 @@ class Project:
         """
         return ProjectArtifactCollections(self._place, filters, order, per_page, start)
 
-    def sweeps(self, per_page: int = 50) -> Any:
+    def sweeps(self, per_page: int = 50, filters: Any = None, order: str | None = None) -> Any:
         """Refuse: there are no sweeps."""
         raise UnsupportedError(
             "sweeps: runs of one search are a group; list them with Api().runs(filters={'group': ...})"

@@ -165,19 +165,27 @@ class Registries(Paginator[Registry]):
 
     @normalize_exceptions
     def collections(
-        self, filter: Mapping[str, Any] | None = None, order: str | None = None, per_page: int = 100
+        self,
+        filter: Mapping[str, Any] | None = None,
+        order: str | None = None,
+        per_page: int = 100,
+        start: str | None = None,
     ) -> Collections:
         """Return the collections of these registries, one registry after the other."""
         found = [one for registry in self._items for one in registry.collections(filter, order)]
-        return Collections(found, per_page=per_page)
+        return Collections(found, per_page=per_page, start=start)
 
     @normalize_exceptions
     def versions(
-        self, filter: Mapping[str, Any] | None = None, order: str | None = None, per_page: int = 100
+        self,
+        filter: Mapping[str, Any] | None = None,
+        order: str | None = None,
+        per_page: int = 100,
+        start: str | None = None,
     ) -> Paginator[Artifact]:
         """Return the versions that are linked in these registries, one registry after the other."""
         found = [one for registry in self._items for one in registry.versions(filter, order)]
-        return Paginator(found, per_page=per_page)
+        return Paginator(found, per_page=per_page, start=start)
 
 
 class Collections(Paginator[ArtifactCollection]):
@@ -185,11 +193,15 @@ class Collections(Paginator[ArtifactCollection]):
 
     @normalize_exceptions
     def versions(
-        self, filter: Mapping[str, Any] | None = None, order: str | None = None, per_page: int = 100
+        self,
+        filter: Mapping[str, Any] | None = None,
+        order: str | None = None,
+        per_page: int = 100,
+        start: str | None = None,
     ) -> Paginator[Artifact]:
         """Return the versions that are linked in these collections, one collection after the other."""
         found = [one for collection in self._items for one in collection.versions(filter, order)]
-        return Paginator(found, per_page=per_page)
+        return Paginator(found, per_page=per_page, start=start)
 
 
 def is_registry(project: str) -> bool:

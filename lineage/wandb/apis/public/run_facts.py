@@ -6,14 +6,17 @@ import json
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import lineage
 from lineage.attributes import Document
 from lineage.wandb.apis.normalize import normalize_exceptions
 from lineage.wandb.apis.public.users import User
+from lineage.wandb.errors import UnsupportedError
 from lineage.wandb.places import Place
 from lineage.wandb.sdk.wandb_summary import Summary
+
+_AS_STARTED: Final = "group and job type of a run stay what it was started with; mark it with a tag, or a key of config"
 
 
 class HTTPSummary(Summary):
@@ -128,13 +131,21 @@ class RunFacts:
 
     @property
     def group(self) -> str | None:
-        """The runs it belongs to."""
+        """The runs it belongs to; it stays what it was started with."""
         return self._run.group
+
+    @group.setter
+    def group(self, group: str | None) -> None:
+        raise UnsupportedError(_AS_STARTED)
 
     @property
     def job_type(self) -> str | None:
-        """The step of a pipeline it did."""
+        """The step of a pipeline it did; it stays what it was started with."""
         return self._run.job_type
+
+    @job_type.setter
+    def job_type(self, job_type: str | None) -> None:
+        raise UnsupportedError(_AS_STARTED)
 
     @property
     def created_at(self) -> str:
