@@ -24,6 +24,9 @@ from typing import Any, NoReturn
 
 from lineage import __version__
 from lineage.wandb import apis, data_types, env, errors, plot, sdk, util
+from lineage.wandb.apis.public import Api
+from lineage.wandb.apis import public
+from lineage.wandb.apis.public import Api
 from lineage.wandb.data_types import (
     Audio,
     Classes,
@@ -53,6 +56,8 @@ from lineage.wandb.term import termerror, termlog, termwarn
 
 __all__ = [
     "AlertLevel",
+    "Api",
+    "Api",
     "Artifact",
     "ArtifactTTL",
     "Audio",
@@ -96,6 +101,7 @@ __all__ = [
     "pin_config_keys",
     "plot",
     "plot_table",
+    "public",
     "require",
     "restore",
     "save",

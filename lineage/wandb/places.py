@@ -19,6 +19,8 @@ from lineage.wandb import env
 from lineage.wandb.errors import CommError, UsageError
 
 DEFAULT_PROJECT: Final = "uncategorized"
+ARTIFACT_SCHEME: Final = "wandb-artifact://"
+"""How the URI of an entry begins, and that of an artifact in a config."""
 _FORBIDDEN: Final = "/\\#?%:"
 
 
@@ -55,6 +57,21 @@ class Place:
         except lineage.NotFoundError as error:
             message = f"project {self.project!r} not found under entity {self.entity!r}: no file {str(self.file)!r}"
             raise CommError(message, error) from error
+
+
+def find_uid(place: Place, uid: str) -> tuple[Place, lineage.Version]:
+    """Return the version of an id and its project: that of `place`, or another in its folder.
+
+    Raises:
+        CommError: None of them has it.
+    """
+    others = sorted(file for file in place.folder.glob(f"*{SUFFIX}") if file != place.file)
+    for where in (place, *(Place(place.folder, file.stem, place.entity) for file in others)):
+        try:
+            return where, lineage.open(where.file, create=False).version_by_uid(uid)
+        except lineage.LineageError:  # not there, or a file of that name that is no project
+            continue
+    raise CommError(f"no artifact with the id {uid!r} in project {place.project!r}, nor in another of {place.folder!s}")
 
 
 def default_entity() -> str:

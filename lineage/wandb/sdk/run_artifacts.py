@@ -11,12 +11,11 @@ import lineage
 from lineage.jsondata import JsonObject
 from lineage.values import is_uri
 from lineage.wandb.errors import CommError, UsageError
-from lineage.wandb.places import ArtifactPath, Place
+from lineage.wandb.places import ARTIFACT_SCHEME, ArtifactPath, Place, find_uid
 from lineage.wandb.sdk.artifacts._validators import validate_aliases, validate_metadata, validate_tags
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.artifacts.artifact_base import Logged
 from lineage.wandb.sdk.artifacts.artifact_ttl import ArtifactTTL
-from lineage.wandb.sdk.wandb_config import ARTIFACT_SCHEME
 from lineage.wandb.term import termwarn
 from lineage.wandb.util import make_artifact_name_safe
 
@@ -35,7 +34,7 @@ def find_artifact(place: Place, text: str) -> Artifact:
     if text.startswith(ARTIFACT_SCHEME):
         text = text.removeprefix(ARTIFACT_SCHEME)
         if text.startswith("_id/"):
-            return _by_id(place, text.removeprefix("_id/"))
+            return Artifact._of(*find_uid(place, text.removeprefix("_id/")))
         *_, entity, project, name = ["", "", *text.split("/")]
         text = "/".join(part for part in (entity, project, name) if part)
     path = ArtifactPath.parse(text)
@@ -53,13 +52,6 @@ def find_artifact(place: Place, text: str) -> Artifact:
 
 def _not_found(path: ArtifactPath, where: Place) -> str:
     return f"artifact membership {path.reference!r} not found in {f'{where.entity}/{where.project}'!r}"
-
-
-def _by_id(place: Place, uid: str) -> Artifact:
-    try:
-        return Artifact._of(place, place.open().version_by_uid(uid))
-    except lineage.LineageError as error:
-        raise CommError(f"no artifact with the id {uid!r} in project {place.project!r}", error) from error
 
 
 class RunArtifacts:

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lineage.attributes import Document
+from lineage.wandb.places import ARTIFACT_SCHEME
 from lineage.wandb.plain import plain_dict, plain_value
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.data_types.base import WBValue
 from lineage.wandb.sdk.lib.config_util import ConfigError
-
-ARTIFACT_SCHEME = "wandb-artifact://"
 
 
 class Config:

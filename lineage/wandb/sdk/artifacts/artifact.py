@@ -383,35 +383,45 @@ class Artifact(Drafting):
         return Path(self.download_entry(path, None))
 
     def get_entry(self, name: str | os.PathLike[str]) -> ArtifactManifestEntry:
-        """Return the entry at exactly this path.
+        """Return the entry at this path; the name of a media object gives its JSON file.
 
         Raises:
             KeyError: There is none.
         """
-        logged = self._is("get_entry")
-        try:
-            return ArtifactManifestEntry(logged.source.entry(os.fspath(name)), self)
-        except (lineage.NotFoundError, lineage.InvalidInputError) as error:
-            if isinstance(error, lineage.NotFoundError) and error.kind != lineage.ErrorKind.ENTRY_NOT_FOUND:
-                raise CommError(str(error), error) from error
-            raise KeyError(f"Path not contained in artifact: {os.fspath(name)}") from error
+        self._is("get_entry")
+        inside = os.fspath(name)
+        found = self._entry(inside) or self._media_entry(inside)
+        if found is None:
+            raise KeyError(f"Path not contained in artifact: {inside}")
+        return ArtifactManifestEntry(found, self)
 
     get_path = get_entry
 
+    def _entry(self, path: str) -> lineage.Entry | None:
+        """Return the entry at a path, if there is one."""
+        try:
+            return self._is("get_entry").source.entry(path)
+        except lineage.InvalidInputError:
+            return None
+        except lineage.NotFoundError as error:
+            if error.kind != lineage.ErrorKind.ENTRY_NOT_FOUND:
+                raise CommError(str(error), error) from error
+            return None
+
+    def _media_entry(self, name: str) -> lineage.Entry | None:
+        """Return the entry of the JSON file of a media object, if there is one of that name."""
+        paths = (name, *(name + suffix for suffix in SUFFIXES))
+        return next(filter(None, (self._entry(path) for path in paths if path.endswith(tuple(SUFFIXES)))), None)
+
     def get(self, name: str) -> Any | None:
         """Return the table, image or other media object that was added under a name; None if there is none."""
-        logged = self._is("get")
-        for path in (name, *(name + suffix for suffix in SUFFIXES)):
-            if not path.endswith(tuple(SUFFIXES)):
-                continue
-            try:
-                logged.source.entry(path)
-            except (lineage.NotFoundError, lineage.InvalidInputError):
-                continue
-            data = json.loads(self.read(path))
-            kind = by_type(data["_type"])
-            return None if kind is None else kind.from_json(data, self)
-        return None
+        self._is("get")
+        entry = self._media_entry(name)
+        if entry is None:
+            return None
+        data = json.loads(self.read(entry.path))
+        kind = by_type(data["_type"])
+        return None if kind is None else kind.from_json(data, self)
 
     def __getitem__(self, name: str) -> Any | None:
         """Return a media object; see :meth:`get`."""

@@ -14,7 +14,8 @@ from blake3 import blake3
 import lineage
 from lineage.jsondata import JsonObject, json_text
 from lineage.values import entry_path
-from lineage.wandb.places import Place
+from lineage.wandb.faces import faces
+from lineage.wandb.places import ARTIFACT_SCHEME, Place, default_place, find_uid
 from lineage.wandb.sdk.artifacts._validators import ensure_not_finalized
 from lineage.wandb.sdk.artifacts.artifact_base import ArtifactBase
 from lineage.wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
@@ -165,7 +166,8 @@ class Drafting(ArtifactBase):
         """Track bytes by where they are: a URI, or an entry of a logged artifact.
 
         Args:
-            uri: ``file:`` is known by its content, ``http(s):`` by its ETag, other schemes by the URI alone.
+            uri: ``file:`` is known by its content, ``http(s):`` by its ETag, other schemes by the URI alone; the
+                ``ref_url()`` of an entry stands for it.
             name: Path in the artifact; needed for schemes other than file, http(s), s3 and gs.
             checksum: Look at the content; False takes the URI alone.
             max_objects: Refuse a folder of more files.
@@ -174,6 +176,8 @@ class Drafting(ArtifactBase):
             ValueError: It is no URI, nothing lies there, a name is missing, or there are too many files.
         """
         inside = None if name is None else os.fspath(name)
+        if isinstance(uri, str) and uri.startswith(ARTIFACT_SCHEME):
+            uri = self._entry_at(uri)
         if isinstance(uri, ArtifactManifestEntry):
             (entry,) = self._draft.add_reference(uri.record, inside)
             self._shared[entry.path] = uri
@@ -187,6 +191,18 @@ class Drafting(ArtifactBase):
                     self._draft.remove(entry)
             raise ValueError(f"Exceeded {most} objects tracked, pass max_objects to add_reference")
         return [ArtifactManifestEntry(entry) for entry in found]
+
+    def _entry_at(self, uri: str) -> ArtifactManifestEntry:
+        """Return the entry that a ``ref_url()`` names; its artifact is looked for beside the active run's project."""
+        uid, _, path = uri.removeprefix(ARTIFACT_SCHEME).partition("/")
+        run = faces.active_run()
+        parent = self._of(*find_uid(default_place() if run is None else run._place, uid))
+        entry: ArtifactManifestEntry = parent.get_entry(path)
+        return entry
+
+    @classmethod
+    def _of(cls, place: Place, shown: lineage.Version) -> Any:
+        raise NotImplementedError
 
     def _settle_in(self, place: Place) -> None:
         """Copy the bytes of entries of other projects, which the project it is to be logged in does not have."""

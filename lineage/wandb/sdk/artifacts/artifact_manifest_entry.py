@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from lineage.records import Entry
+from lineage.wandb.places import ARTIFACT_SCHEME
 
 
 class Parent(Protocol):
@@ -100,7 +101,7 @@ class ArtifactManifestEntry:
         """
         if self._parent is None or self.birth_artifact_id is None:
             raise ValueError("There is no parent artifact")
-        return f"wandb-artifact://{self.birth_artifact_id}/{self.path}"
+        return f"{ARTIFACT_SCHEME}{self.birth_artifact_id}/{self.path}"
 
     def to_json(self) -> dict[str, Any]:
         """Return what a manifest says of it."""
