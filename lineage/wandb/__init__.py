@@ -24,7 +24,6 @@ from typing import Any, NoReturn
 
 from lineage import __version__
 from lineage.wandb import apis, data_types, env, errors, plot, sdk, util
-from lineage.wandb.apis.public import Api
 from lineage.wandb.apis import public
 from lineage.wandb.apis.public import Api
 from lineage.wandb.data_types import (
@@ -56,7 +55,6 @@ from lineage.wandb.term import termerror, termlog, termwarn
 
 __all__ = [
     "AlertLevel",
-    "Api",
     "Api",
     "Artifact",
     "ArtifactTTL",
