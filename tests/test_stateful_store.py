@@ -742,7 +742,7 @@ ILLEGAL: tuple[tuple[str, Callable[[lineage.Project], object]], ...] = (
     ("NotFoundError", lambda p: p.start_run(id="fresh", resume="must")),
     ("NotFoundError", lambda p: p.diff("nosuch:v0", "nosuch:v1")),
     ("NotFoundError", lambda p: draft("x", {"a": "1"}).remove("b")),
-    ("InvalidInputError", lambda p: p.version("not a name")),
+    ("InvalidInputError", lambda p: p.version("no/such/name")),
     ("InvalidInputError", lambda p: p.version("data:v01")),
     ("InvalidInputError", lambda p: p.start_run("two\nlines")),
     ("InvalidInputError", lambda p: p.start_run(config={"lr": float("inf")})),
