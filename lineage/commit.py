@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from lineage.aliases import Mover, move_alias
@@ -293,7 +293,7 @@ def _prolong(connection: sqlite3.Connection, version: int, ttl: int | None, at: 
     (record,) = artifacts.version_records(connection, [version])
     if record.ttl is None:
         return
-    age = int((datetime.fromisoformat(at) - datetime.fromisoformat(record.created_at)).total_seconds())
+    age = (datetime.fromisoformat(at) - datetime.fromisoformat(record.created_at)) // timedelta(seconds=1)
     artifacts.update_version_ttl(connection, version, None if ttl is None else max(record.ttl, age + ttl))
 
 

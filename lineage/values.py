@@ -288,7 +288,7 @@ def ttl_seconds(ttl: object) -> int | None:
         return None
     if not isinstance(ttl, timedelta) or ttl <= timedelta():
         raise InvalidInputError(f"ttl {shown(ttl)}: give a positive timedelta, or timedelta.max for good")
-    return max(1, int(ttl.total_seconds()))
+    return max(1, ttl // timedelta(seconds=1))
 
 
 def callback(progress: Callable[[int], None] | None) -> Callable[[int], None] | None:
