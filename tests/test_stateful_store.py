@@ -77,7 +77,7 @@ LOGS = st.builds(
     force=FLAG,
     better=st.sampled_from((None, None, None, None, None, None, "max", "min")),
     how=st.sampled_from(("new_file", "add_file", "add_dir")),
-    ttl=st.sampled_from((None, None, 1, 3)),
+    ttl=st.sampled_from((None, 1, 3)),
 )
 BATCHED = st.one_of(
     st.tuples(st.just("log"), LOGS),
@@ -534,14 +534,11 @@ class Store(RuleBasedStateMachine):
         wanted = timedelta.max if ttl is None else timedelta(hours=ttl)
         self.both(modelled, lambda: self.handle(key).update(ttl=wanted))
 
-    @precondition(has_versions)
-    @rule(pick=PICK)
-    def grow_older(self, pick: int) -> None:
-        """Let two hours pass for one version."""
-        key = self.model.resolve(self.key(pick))
-        moved = "created_at = strftime('%Y-%m-%dT%H:%M:%f000Z', created_at, '-2 hours')"
-        edit(self.project, f"UPDATE version SET {moved} WHERE uid = ?", self.handle(key).uid)
-        self.model.version(key).age += 2
+    def grow_older(self) -> None:
+        """Let two hours pass for all that is there."""
+        edit(self.project, "UPDATE version SET created_at = strftime('%Y-%m-%dT%H:%M:%f000Z', created_at, '-2 hours')")
+        for key in self.model.every_key():
+            self.model.version(key).age += 2
 
     def do_link(self, pick: int, collection: str, aliases: list[str]) -> None:
         if not self.has_versions():
@@ -623,13 +620,23 @@ class Store(RuleBasedStateMachine):
         aliased=FLAG,
         tagged=FLAG,
         used=FLAG,
-        expired=FLAG,
+        later=st.none() | FLAG,
         dry=FLAG,
     )
     def prune(  # noqa: PLR0917 (hypothesis gives them by name)
-        self, name: str | None, keep_last: int | None, aliased: bool, tagged: bool, used: bool, expired: bool, dry: bool
+        self,
+        name: str | None,
+        keep_last: int | None,
+        aliased: bool,
+        tagged: bool,
+        used: bool,
+        later: bool | None,
+        dry: bool,
     ) -> None:
-        """Delete what no rule keeps; a dry run says the same and changes nothing."""
+        """Delete what no rule keeps, or what of it expired, now or later; a dry run says the same, changing nothing."""
+        expired = later is not None
+        if later:
+            self.grow_older()
 
         def modelled() -> tuple[str, ...]:
             found = self.model.prunable(keep_last, aliased, tagged, used, expired)
