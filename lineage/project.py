@@ -22,7 +22,7 @@ from lineage.run import ActiveRun
 from lineage.sources import Loggable, LogOptions, as_draft
 from lineage.starting import start_run
 from lineage.statements import artifacts, runs
-from lineage.store import find_artifact, find_project, find_run, open_store
+from lineage.store import find_own_artifact, find_project, find_run, open_store
 from lineage.upkeep import collection, deletion, verification
 from lineage.upkeep.collection import GcReport
 from lineage.upkeep.deletion import PruneReport, PruneRules
@@ -266,7 +266,7 @@ class Project(Questions):
         words = None if description is None else prose(description, f"description of artifact {shown(name)}")
         new_type = None if type is None else label(type, "artifact type")
         with self._store.writing() as connection:
-            key = find_artifact(connection, known_name(name))
+            key = find_own_artifact(connection, known_name(name))
             if words is not None:
                 artifacts.update_artifact_description(connection, key, words or None)
             if new_type is not None:

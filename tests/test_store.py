@@ -263,7 +263,7 @@ def test_open_of_a_newer_format_says_which_is_needed(project: lineage.Project) -
 
     with (
         unchanged(project),
-        pytest.raises(FormatError, match="has format 7, this lineage reads up to 1; upgrade") as caught,
+        pytest.raises(FormatError, match="has format 7, this lineage reads up to 2; upgrade") as caught,
     ):
         lineage.open(project.file)
 
@@ -908,6 +908,7 @@ METHODS: dict[type, dict[str, Callable[..., object]]] = {
         "gc": lambda p: p.gc(),
         "graph": lambda p: p.graph(),
         "job_types": lambda p: p.job_types(),
+        "link": lambda p: p.link("d", "Best models"),
         "log_artifact": lambda p: p.log_artifact(draft("new", {"a": "1", "b": LARGE})),
         "node": lambda p: p.node("d"),
         "path": lambda p: p.path("d", "m"),
@@ -951,6 +952,8 @@ METHODS: dict[type, dict[str, Callable[..., object]]] = {
         "used_by": lambda v: v.used_by(),
         "verify": lambda v: v.verify("out"),
         "live_key": lambda v: v.live_key(),
+        "links": lambda v: v.links(),
+        "source": lambda v: v.source(),
     },
     lineage.Run: {
         "ancestors": lambda r: r.ancestors(),
@@ -975,6 +978,7 @@ METHODS: dict[type, dict[str, Callable[..., object]]] = {
         "logged_artifacts": lambda r: r.logged_artifacts(),
         "use_artifact": lambda r: r.use_artifact("d"),
         "used_artifacts": lambda r: r.used_artifacts(),
+        "update": lambda r: r.update(notes="words"),
         "finish": lambda r: r.finish(),
     },
     lineage.Artifact: {
@@ -1037,13 +1041,13 @@ def test_upgrade_of_a_project_whose_name_is_no_text_keeps_its_copy(tmp_path: Pat
     log(project)
     folder = tmp_path / "migrations"
     shutil.copytree(SCHEMA_DIR / "migrations", folder)
-    (folder / "0002_second.sql").write_text("CREATE TABLE second (a INTEGER) STRICT;\n")
+    (folder / "0003_third.sql").write_text("CREATE TABLE third (a INTEGER) STRICT;\n")
 
-    assert upgrade(project._store, folder) == 2
+    assert upgrade(project._store, folder) == 3
 
-    copy = project.file.with_name(f"{project.file.name}.format1")
+    copy = project.file.with_name(f"{project.file.name}.format2")
     with closing(sqlite3.connect(copy)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
         assert connection.execute("SELECT count(*) FROM version").fetchone() == (1,)
 
 
