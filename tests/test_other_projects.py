@@ -80,7 +80,7 @@ def test_use_of_another_projects_version_writes_an_edge_from_its_node(
 
 
 def test_version_of_another_project_has_the_words_it_had_there(project: Project, raw: Version) -> None:
-    """Uid, number, digest, size and words are taken over; aliases and tags move, and so are not."""
+    """Uid, number, digest, size, words and tags are taken over as they are then; aliases move, and so are not."""
     by_use(project, raw)
 
     found = project.version("other/raw:v0")
@@ -88,7 +88,7 @@ def test_version_of_another_project_has_the_words_it_had_there(project: Project,
     assert (found.uid, found.number, found.digest, found.size, found.file_count) == (raw.uid, 0, raw.digest, 30_001, 2)
     assert (found.type, found.metadata, found.description) == ("dataset", {"rows": 5}, "good words")
     assert (found.created_at, found.project, found.deleted) == (raw.created_at, "other", False)
-    assert (found.aliases, found.tags, found.logged_by(), found.link_to) == ((), (), None, None)
+    assert (found.aliases, found.tags, found.logged_by(), found.link_to) == ((), ("t1",), None, None)
 
 
 def test_lineage_across_projects_ends_at_the_node(project: Project, raw: Version) -> None:

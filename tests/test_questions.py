@@ -1416,7 +1416,11 @@ def test_versions_of_a_collection_are_asked_for_what_they_stand_for(project: lin
     source = project.log_artifact(draft("m", {"a": "1"}, type="model", metadata={"iou": 0.7}), tags=["pruned"])
     source.update(description="the small one")
     project.link(source, "Best models")
-    conditions = [{"metadata.iou": {"$gt": 0.5}}, {"tags": "pruned"}, {"description": "the small one"}]
+    conditions: list[dict[str, object]] = [
+        {"metadata.iou": {"$gt": 0.5}},
+        {"tags": "pruned"},
+        {"description": "the small one"},
+    ]
 
     found = [[version.reference for version in project.versions(one)] for one in conditions]
 

@@ -928,6 +928,7 @@ METHODS: dict[type, dict[str, Callable[..., object]]] = {
         "update_artifact": lambda p: p.update_artifact("d", description="words"),
         "verify": lambda p: p.verify(),
         "version": lambda p: p.version("d"),
+        "version_by_uid": lambda p: p.version_by_uid("01k0000000000000000000000x"),
         "versions": lambda p: list(p.versions()),
         "whereis": lambda p: p.whereis(__file__),
     },
@@ -983,6 +984,7 @@ METHODS: dict[type, dict[str, Callable[..., object]]] = {
     },
     lineage.Artifact: {
         "add_dir": lambda a: a.add_dir("out"),
+        "add_entries": lambda a: a.add_entries([lineage.Entry("e", "0" * 64, 1)]),
         "add_file": lambda a: a.add_file(__file__),
         "add_reference": lambda a: a.add_reference("s3://bucket/key"),
         "new_file": write,

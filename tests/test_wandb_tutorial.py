@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from invariants import assert_store_sound
@@ -93,10 +94,11 @@ def test_tutorial_records_what_the_seed_tells_to_record(tmp_path: Path) -> None:
     assert [row.values["epoch"] for row in train.history(["validation/loss", "epoch"]) if len(row.values) == 2] == list(
         range(10)
     )
-    assert report.summary["accuracy"] > 0.8
-    assert report.summary["high-loss-examples"]["count"] == 32
+    summary: dict[str, Any] = report.summary
+    assert summary["accuracy"] > 0.8
+    assert summary["high-loss-examples"]["count"] == 32
     assert images.get("high-loss-examples_0").image.size == (8, 8)
-    assert images.get("high-loss-examples_0").caption == report.summary["high-loss-examples"]["captions"][0]
+    assert images.get("high-loss-examples_0").caption == summary["high-loss-examples"]["captions"][0]
 
 
 @pytest.mark.slow

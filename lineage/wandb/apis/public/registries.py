@@ -134,7 +134,8 @@ class Registry:
         Raises:
             CommError: It is not there; or the filter or order cannot be, which is a ValueError too.
         """
-        found = self._place.open().versions(version_filter(filter), order=version_order(order or "-created_at"))
+        links = {"$and": [version_filter(filter), {"link_to": {"$exists": True}}]}
+        found = self._place.open().versions(links, order=version_order(order or "-created_at"))
         items = Made(found, lambda version: Artifact._of(self._place, version))
         return Paginator(items, per_page=per_page, start=start)
 
