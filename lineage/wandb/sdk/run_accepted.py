@@ -58,6 +58,9 @@ class Accepted:
         """Accept it; there is no page to pin them on."""
         self._check("pin_config_keys")
 
+    def _label(self, code: str | None = None, repo: str | None = None, **_: Any) -> None:
+        """Accept the name of the library that uses the run: trainers tell it by this name, underscore and all."""
+
     def write_logs(self, text: str) -> None:
         """Accept it; the console is not captured."""
 
