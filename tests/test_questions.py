@@ -1435,4 +1435,4 @@ def test_versions_of_another_project_keep_their_tags_as_they_were(project: linea
     link = project.link(source, "Best models")
 
     assert link.tags == ("pruned",)
-    assert list(project.versions({"tags": "pruned"})) == [link]
+    assert list(project.versions({"tags": "pruned", "link_to": {"$exists": True}})) == [link]

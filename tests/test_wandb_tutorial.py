@@ -85,6 +85,7 @@ def test_tutorial_records_what_the_seed_tells_to_record(tmp_path: Path) -> None:
     raw, convnet = project.version("mnist-raw"), project.version("convnet")
     train, report = project.runs(job_type="train")[0], project.runs(job_type="report")[0]
     images = lineage.wandb.Api().artifact(f"artifacts-example/{report.logged_artifacts()[0].reference}")
+    hardest: Any = images.get("high-loss-examples_0")
 
     assert [entry.path for entry in raw.files()] == ["test.npz", "training.npz", "validation.npz"]
     assert raw.metadata == {"source": "sklearn.datasets.load_digits", "sizes": [1200, 300, 297]}
@@ -97,8 +98,8 @@ def test_tutorial_records_what_the_seed_tells_to_record(tmp_path: Path) -> None:
     summary: dict[str, Any] = report.summary
     assert summary["accuracy"] > 0.8
     assert summary["high-loss-examples"]["count"] == 32
-    assert images.get("high-loss-examples_0").image.size == (8, 8)
-    assert images.get("high-loss-examples_0").caption == summary["high-loss-examples"]["captions"][0]
+    assert hardest.image.size == (8, 8)
+    assert hardest.caption == summary["high-loss-examples"]["captions"][0]
 
 
 @pytest.mark.slow

@@ -166,8 +166,8 @@ def version_order(order: str | None) -> str:
 
 
 def collection_filter(filters: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a filter of collections as one of lineage's; ValueError for an unknown key."""
-    return _translated(filters or {}, collection_key)
+    """Return a filter of collections as one of lineage's, without other projects'; ValueError for an unknown key."""
+    return {"$and": [_translated(filters or {}, collection_key), {"project": None}]}
 
 
 def collection_order(order: str | None) -> str:
