@@ -23,7 +23,8 @@ class Config:
     Args:
         document: Where the values are kept.
         check: Raises if the run has finished.
-        use: Uses an artifact for a key, given as one or as ``wandb-artifact://`` text.
+        find: Finds the artifact that ``wandb-artifact://`` text names.
+        use: Uses an artifact for a key.
         allow_val_change: Let values change.
     """
 
@@ -31,12 +32,14 @@ class Config:
         self,
         document: Document,
         check: Callable[[str], None],
-        use: Callable[[str, Artifact | str], Artifact],
+        find: Callable[[str], Artifact],
+        use: Callable[[str, Artifact], Artifact],
         *,
         allow_val_change: bool = False,
     ) -> None:
         object.__setattr__(self, "_document", document)
         object.__setattr__(self, "_check", check)
+        object.__setattr__(self, "_find", find)
         object.__setattr__(self, "_use", use)
         object.__setattr__(self, "_allow", allow_val_change or in_notebook())
         object.__setattr__(self, "_artifacts", {})
@@ -58,7 +61,8 @@ class Config:
     def __setitem__(self, key: str, value: object) -> None:
         self.update({key: value})
 
-    __setattr__ = __setitem__
+    def __setattr__(self, key: str, value: object) -> None:
+        self[key] = value
 
     def __contains__(self, key: object) -> bool:
         return key in self._document
@@ -105,33 +109,33 @@ class Config:
         given = _parsed(d)
         _refuse_nested_artifacts(given)
         allow = self._allow if allow_val_change is None else allow_val_change
-        plain = {
-            key: value if is_artifact(value) else self._plain(key, value, allow=allow) for key, value in given.items()
-        }
-        for key, value in plain.items():
-            self._put(key, value, allow=allow)
+        values = {key: self._kept(key, value, allow=allow) for key, value in given.items()}
+        for key, value in values.items():
+            self._put(key, value)
 
-    def _plain(self, key: str, value: object, *, allow: bool) -> object:
+    def _kept(self, key: str, value: object, *, allow: bool) -> object:
+        """Return what a value is kept as: an artifact, or plain data; nothing is used or set yet."""
         if isinstance(value, WBValue):
             raise TypeError("WBValue objects cannot be added to the run config")
-        plain = plain_value(value, f"config {key!r}")
-        if not allow and key in self and self[key] != plain:
+        if is_artifact(value):
+            found = value if isinstance(value, Artifact) else self._find(_named(value))
+            before = self._document.get(key)
+            same = isinstance(before, Mapping) and found.id is not None and before.get("id") == found.id
+        else:
+            found = plain_value(value, f"config {key!r}")
+            same = key in self and self[key] == found
+        if key in self and not same and not allow:
             message = "If you really want to do this, pass allow_val_change=True to config.update()"
-            raise ConfigError(f'Attempted to change value of key "{key}" from {self[key]} to {plain}\n{message}')
-        return plain
+            raise ConfigError(f'Attempted to change value of key "{key}" from {self[key]} to {found}\n{message}')
+        return found
 
-    def _put(self, key: str, value: Any, *, allow: bool) -> None:
-        if not is_artifact(value):
+    def _put(self, key: str, value: object) -> None:
+        if isinstance(value, Artifact):
+            self._artifacts[key] = self._use(key, value)
+            self._document[key] = self._artifacts[key].json_encode()
+        else:
             self._artifacts.pop(key, None)
             self._document[key] = value
-            return
-        artifact = self._use(key, _named(value))
-        stored = artifact.json_encode()
-        if not allow and key in self and self._document[key] != stored:
-            message = "If you really want to do this, pass allow_val_change=True to config.update()"
-            raise ConfigError(f'Attempted to change value of key "{key}" to {artifact}\n{message}')
-        self._document[key] = stored
-        self._artifacts[key] = artifact
 
     def setdefaults(self, d: Any) -> None:
         """Set the values whose keys are not there yet."""
@@ -168,8 +172,8 @@ def is_artifact(value: object) -> bool:
     )
 
 
-def _named(value: Any) -> Artifact | str:
-    return f"{ARTIFACT_SCHEME}_id/{value['id']}" if isinstance(value, Mapping) else value
+def _named(value: Any) -> str:
+    return f"{ARTIFACT_SCHEME}_id/{value['id']}" if isinstance(value, Mapping) else str(value)
 
 
 def _refuse_nested_artifacts(given: Mapping[str, Any]) -> None:

@@ -18,8 +18,8 @@ from lineage.wandb.faces import faces
 from lineage.wandb.places import Place, default_place
 from lineage.wandb.plain import DataError, plain_dict
 from lineage.wandb.sdk.wandb_config import in_notebook, is_artifact
-from lineage.wandb.sdk.wandb_run import Run, exit_code_of, listed_tags
-from lineage.wandb.sdk.wandb_settings import Settings
+from lineage.wandb.sdk.wandb_run import Run, exit_code_of
+from lineage.wandb.sdk.wandb_settings import Settings, listed_tags
 from lineage.wandb.term import termlog
 from lineage.wandb.util import generate_id
 

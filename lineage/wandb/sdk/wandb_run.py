@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -16,7 +16,7 @@ from lineage.values import RunStatus
 from lineage.wandb.places import Place
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.run_accepted import Accepted
-from lineage.wandb.sdk.run_artifacts import RunArtifacts, finished, path_artifact
+from lineage.wandb.sdk.run_artifacts import RunArtifacts, find_artifact, finished, path_artifact
 from lineage.wandb.sdk.run_files import RunFiles
 from lineage.wandb.sdk.run_history import History
 from lineage.wandb.sdk.wandb_config import Config
@@ -63,7 +63,9 @@ class Run(Accepted):
         self._started = datetime.fromisoformat(run.started_at).timestamp()
         self._artifacts = RunArtifacts(project, run, place, self._names)
         self._files = RunFiles(run, place.folder)
-        self._config = Config(run.config, self._check, self._use_for, allow_val_change=bool(settings.allow_val_change))
+        self._config = Config(
+            run.config, self._check, self._find, self._use_for, allow_val_change=bool(settings.allow_val_change)
+        )
         self._summary = Summary(run.summary, self._check)
         self._history = History(run, self._summary, self._started)
         self.starting_step = self._history.step
@@ -84,7 +86,10 @@ class Run(Accepted):
         if self._ended:
             raise finished(self.id, call)
 
-    def _use_for(self, key: str, artifact: Artifact | str) -> Artifact:
+    def _find(self, text: str) -> Artifact:
+        return find_artifact(self._names, text)
+
+    def _use_for(self, key: str, artifact: Artifact) -> Artifact:
         return self._artifacts.use(artifact, None, None, key)
 
     # --- what it is ---
@@ -510,8 +515,3 @@ def exit_code_of(error: BaseException | None) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     return 1
-
-
-def listed_tags(tags: Iterable[str] | str | None) -> tuple[str, ...]:
-    """Return tags as a tuple, each once; one text is one tag."""
-    return (tags,) if isinstance(tags, str) else tuple(dict.fromkeys(tags or ()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from lineage.wandb import env
@@ -138,3 +138,8 @@ def _environment() -> dict[str, Any]:
     if env.is_true(env.DISABLED):
         found["mode"] = "disabled"
     return {name: value for name, value in found.items() if value is not None}
+
+
+def listed_tags(tags: Iterable[str] | str | None) -> tuple[str, ...]:
+    """Return tags as a tuple, each once; one text is one tag."""
+    return (tags,) if isinstance(tags, str) else tuple(dict.fromkeys(tags or ()))

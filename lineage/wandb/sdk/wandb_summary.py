@@ -46,7 +46,8 @@ class SummarySubDict:
     def __setitem__(self, key: str, value: object) -> None:
         self._root._set((*self._path, key), value)
 
-    __setattr__ = __setitem__
+    def __setattr__(self, key: str, value: object) -> None:
+        self[key] = value
 
     def __delitem__(self, key: str) -> None:
         self._root._set((*self._path, key), _GONE)
