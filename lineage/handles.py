@@ -433,17 +433,17 @@ class Version(VersionFacts, Handle):
         """Make an alias name this version; it leaves the one it named, in one step, and its history keeps both.
 
         Args:
-            alias: Such as ``best``.
+            alias: Such as ``best``; ``latest`` goes on from there with the next log.
             protect: From now on only `override` moves or removes it; False lifts that.
             override: Move it although it is protected.
 
         Raises:
-            InvalidInputError: The alias breaks a rule, or is ``latest``, which every log moves.
+            InvalidInputError: The alias breaks a rule, or is ``latest`` and to be protected.
             ConflictError: It is protected.
             NotFoundError: The version was deleted, or belongs to another project; a link to it can have aliases here.
         """
-        if alias_name(alias) == LATEST:
-            message = "alias 'latest' follows what was logged last; choose another to pin a version"
+        if alias_name(alias) == LATEST and protect:
+            message = "alias 'latest' cannot be protected: the next log moves it; choose another to pin a version"
             raise InvalidInputError(message, kind=ErrorKind.ALIAS_INVALID)
         with self._store.writing() as connection:
             if self._check_live(connection).link_to is None:

@@ -458,7 +458,7 @@ class Store(RuleBasedStateMachine):
         key = self.key(pick)
 
         def modelled() -> None:
-            if alias in ("latest", "v1", "a/b"):
+            if alias in ("v1", "a/b") or (alias == "latest" and protect):
                 raise Refused("InvalidInputError")
             self.model.live(key)
             if self.model.artifacts[key[0]].foreign:
