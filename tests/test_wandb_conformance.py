@@ -6,6 +6,7 @@ written out in test_wandb_run.py and test_wandb_artifact.py.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import os
@@ -21,6 +22,7 @@ import pytest
 import wandb_cases_run
 import wandb_theirs
 from wandb_case import Case, outcome
+from wandb_rules import ROWS, RULES
 from wandb_theirs import CASES
 
 import lineage.wandb
@@ -227,3 +229,44 @@ def test_environment_variables_have_the_same_names(theirs: Any) -> None:
     mine = {name: value for name, value in vars(lineage.wandb.env).items() if name.isupper() and isinstance(value, str)}
 
     assert {name: value for name, value in mine.items() if getattr(other, name, value) != value} == {}
+
+
+# --- the rules ---
+
+
+def test_rules_are_all_there_in_order() -> None:
+    """No rule of any part is missing from the table."""
+    assert list(RULES) == [f"{part}/{number}" for part, rows in ROWS.items() for number in range(1, rows + 1)]
+
+
+def _tests() -> set[str]:
+    """Return all tests of this folder, as ``file.py::test``."""
+    return {
+        f"{file.name}::{node.name}"
+        for file in Path(__file__).parent.glob("test_*.py")
+        for node in ast.parse(file.read_text("utf-8")).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
+
+
+def test_rules_name_tests_and_cases_that_exist() -> None:
+    """What the table says shows a rule is there."""
+    there = _tests() | {f"case {case.rule}" for case in CASES}
+
+    assert {key: shown for key, rule in RULES.items() for shown in rule.shown if shown not in there} == {}
+
+
+def test_rules_are_shown_or_say_why_not() -> None:
+    """A rule without a test says why it has none."""
+    assert [key for key, rule in RULES.items() if not rule.shown and not rule.differs] == []
+
+
+def test_cases_all_belong_to_a_rule() -> None:
+    """Each part that cases ask about is one that the table has."""
+    assert {case.rule.partition(" ")[0] for case in CASES} <= set(ROWS)
+
+
+@with_theirs
+def test_package_that_is_asked_has_the_version_of_the_extra(theirs: Any) -> None:
+    """The package that answers is of the version that the extra asks for."""
+    assert theirs.__version__.startswith("0.31.")
