@@ -1102,3 +1102,11 @@ def test_found_sweep_is_refused_with_what_to_do() -> None:
     for name, call in calls.items():
         with pytest.raises(UsageError, match=f"wandb.{name} has no meaning"):
             call({}, project="p")
+
+
+def test_tags_of_any_sign_are_kept_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    """A tag with a dot or a slash is kept with _ in their place, and said so."""
+    wandb.init(project="p", id="x", tags=["v1.0", "fine"]).finish()
+
+    assert sorted(stored("x").tags) == ["fine", "v1_0"]
+    assert "'v1.0' is kept as 'v1_0'" in capsys.readouterr().err

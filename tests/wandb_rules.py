@@ -43,7 +43,11 @@ RULES: Final[dict[str, Rule]] = {
         "v and digits, an empty text and control characters are refused",
     ),
     "2.1/7": Rule("artifact tag", ("case 2.1 artifact tag", f"{ARTIFACT}bad_alias_or_tag_is_refused_at_once")),
-    "2.1/8": Rule("run tag", ("case 2.10 attributes", "case 2.10 init")),
+    "2.1/8": Rule(
+        "run tag",
+        ("case 2.1 run tag", "case 2.10 attributes"),
+        "signs that lineage keeps from tags become _, with a warning",
+    ),
     "2.1/9": Rule("path inside an artifact", ("case 2.1 path",)),
     "2.1/10": Rule("a file where a folder is", ("case 2.1 path",), "refused: it could not be downloaded"),
     "2.1/11": Rule(

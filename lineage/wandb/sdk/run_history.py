@@ -72,7 +72,7 @@ class History:
     def _plain(self, key: str, value: Any) -> Any:
         value = loggable(value)
         if isinstance(value, Mapping):
-            return {inner: self._plain(f"{key}.{inner}", member) for inner, member in value.items()}
+            return {str(inner): self._plain(f"{key}.{inner}", member) for inner, member in value.items()}
         if isinstance(value, WBValue):
             return self._media(key, [value])
         if _is_media_list(value):

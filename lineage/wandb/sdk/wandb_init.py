@@ -16,10 +16,10 @@ import lineage
 from lineage.wandb.errors import UnsupportedError, UsageError
 from lineage.wandb.faces import faces
 from lineage.wandb.places import Place, default_place
-from lineage.wandb.plain import DataError, plain_dict
-from lineage.wandb.sdk.wandb_config import in_notebook, is_artifact
+from lineage.wandb.plain import DataError, friendly, plain_dict
+from lineage.wandb.sdk.wandb_config import checked_values, in_notebook, is_artifact, is_infinite
 from lineage.wandb.sdk.wandb_run import Run, exit_code_of
-from lineage.wandb.sdk.wandb_settings import Settings, listed_tags
+from lineage.wandb.sdk.wandb_settings import Settings, listed_tags, safe_label, safe_tags
 from lineage.wandb.term import termlog
 from lineage.wandb.util import generate_id
 
@@ -200,8 +200,9 @@ def _started(told: Settings, values: dict[str, Any]) -> Run:
     names = default_place(told.project, told.entity, told.root_dir)
     place = _nowhere(names) if told.mode == "disabled" else names
     resume, identifier = _resume(told, place)
-    artifacts = {key: value for key, value in values.items() if is_artifact(value)}
-    plain = plain_dict({key: value for key, value in values.items() if key not in artifacts}, "config")
+    checked_values(values)
+    held = {key: value for key, value in values.items() if is_artifact(value) or is_infinite(value)}
+    plain: dict[str, Any] = {str(key): friendly(value) for key, value in values.items() if key not in held}
     project = place.create()
     known = _is_run(project, identifier)
     _refuse(told, identifier, known=known)
@@ -209,12 +210,12 @@ def _started(told: Settings, values: dict[str, Any]) -> Run:
         plain["_wandb"] = {"entity": told.entity}
     try:
         started = project.start_run(
-            told.run_job_type,
-            told.run_name,
+            safe_label(told.run_job_type),
+            safe_label(told.run_name),
             id=identifier,
             config=plain,
-            group=told.run_group,
-            tags=listed_tags(told.run_tags),
+            group=safe_label(told.run_group),
+            tags=safe_tags(told.run_tags),
             notes=told.run_notes,
             resume=resume,
         )
@@ -222,8 +223,8 @@ def _started(told: Settings, values: dict[str, Any]) -> Run:
         raise UsageError(str(error)) from error
     run = Run(project, started, place, told, resumed=known, names=names)
     run._on_finish.append(_forget_resume)
-    if artifacts:
-        run.config.update(artifacts)
+    if held:
+        run.config.update(held)
     return run
 
 

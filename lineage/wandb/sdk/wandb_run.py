@@ -21,7 +21,7 @@ from lineage.wandb.sdk.run_files import RunFiles
 from lineage.wandb.sdk.run_history import History
 from lineage.wandb.sdk.wandb_config import Config
 from lineage.wandb.sdk.wandb_metric import Metric
-from lineage.wandb.sdk.wandb_settings import Settings
+from lineage.wandb.sdk.wandb_settings import Settings, safe_label, safe_tags
 from lineage.wandb.sdk.wandb_summary import Summary
 from lineage.wandb.term import termlog, termwarn
 
@@ -122,7 +122,7 @@ class Run(Accepted):
     @name.setter
     def name(self, name: str) -> None:
         self._check("name")
-        self._run.update(name=name)
+        self._run.update(name=safe_label(name))
 
     @property
     def notes(self) -> str | None:
@@ -143,7 +143,7 @@ class Run(Accepted):
     def tags(self, tags: Sequence[str]) -> None:
         self._check("tags")
         try:
-            self._run.update(tags=list(dict.fromkeys(tags)))
+            self._run.update(tags=safe_tags(tags))
         except lineage.InvalidInputError as error:
             termwarn(f"tags stay as they were: {error}")
 
