@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -36,6 +37,7 @@ class History:
         self._run = run
         self._summary = summary
         self._started = started
+        self._process = os.getpid()
         self.step = run.step
         self.rules = MetricRules()
 
@@ -45,6 +47,12 @@ class History:
             raise TypeError("wandb.log must be passed a dictionary")
         if any(not isinstance(key, str) for key in data):
             raise TypeError("Key values passed to `wandb.log` must be strings.")
+        if os.getpid() != self._process:
+            message = "a forked process has no part in the run of its parent; start one of its own, with the same group"
+            termwarn(
+                f"`log` ignored (called from pid={os.getpid()}, `init` called from pid={self._process}): {message}"
+            )
+            return
         wanted = self.step if step is None else operator.index(step)
         if wanted < self.step:
             termwarn(

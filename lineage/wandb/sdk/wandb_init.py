@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -197,10 +198,21 @@ def _previous(told: Settings) -> Run | None:
 
 
 def _started(told: Settings, values: dict[str, Any]) -> Run:
-    names = default_place(told.project, told.entity, told.root_dir)
-    place = _nowhere(names) if told.mode == "disabled" else names
-    resume, identifier = _resume(told, place)
+    """Start the run; one that cannot begin leaves nothing behind but its project file."""
     checked_values(values)
+    names = default_place(told.project, told.entity, told.root_dir)
+    if told.mode != "disabled":
+        return _begun(told, values, names, names)
+    nowhere = _nowhere(names)
+    try:
+        return _begun(told, values, nowhere, names)
+    except BaseException:
+        shutil.rmtree(nowhere.folder, ignore_errors=True)
+        raise
+
+
+def _begun(told: Settings, values: dict[str, Any], place: Place, names: Place) -> Run:
+    resume, identifier = _resume(told, place)
     held = {key: value for key, value in values.items() if is_artifact(value) or is_infinite(value)}
     plain: dict[str, Any] = {str(key): friendly(value) for key, value in values.items() if key not in held}
     project = place.create()
@@ -221,11 +233,22 @@ def _started(told: Settings, values: dict[str, Any]) -> Run:
         )
     except lineage.ConflictError as error:
         raise UsageError(str(error)) from error
-    run = Run(project, started, place, told, resumed=known, names=names)
+    is_now = {"run_id": identifier, "run_name": started.name, "project": names.project, "entity": names.entity}
+    settings = told.updated({**is_now, "mode": told.mode or "online"})
+    run = Run(project, started, place, settings, resumed=known, names=names)
     run._on_finish.append(_forget_resume)
     if held:
-        run.config.update(held)
+        _hold(run, held)
     return run
+
+
+def _hold(run: Run, held: dict[str, Any]) -> None:
+    """Put into a config what only a run can: a run whose artifacts are not there has failed."""
+    try:
+        run.config.update(held)
+    except BaseException:
+        run.finish(1)
+        raise
 
 
 def _nowhere(names: Place) -> Place:
