@@ -156,6 +156,33 @@ print(os.waitpid(child, 0)[1])
     assert installed(text) == "0"
 
 
+SPAWNING = """
+import multiprocessing, os, subprocess, sys
+import wandb
+
+def work(number):
+    import wandb.errors
+    from wandb.sdk.artifacts.exceptions import ArtifactNotLoggedError
+    return wandb.__name__, wandb.errors is sys.modules["lineage.wandb.errors"]
+
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(*pool.map(work, [1]))
+    program = "import wandb; print(wandb.__name__)"
+    print(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.strip())
+    print(os.environ["PYTHONPATH"].split(os.pathsep)[0])
+"""
+
+
+def test_module_gives_it_to_the_processes_that_a_script_starts() -> None:
+    """Processes that a script spawns import the same, and nothing of that is left when the script ends."""
+    Path("script.py").write_text(SPAWNING)
+    spawned, started, folder = python("-m", "lineage.wandb", "script.py").stdout.splitlines()
+
+    assert (spawned, started) == ("('lineage.wandb', True)", "lineage.wandb")
+    assert not Path(folder).exists()
+
+
 def test_import_leaves_heavy_packages_alone() -> None:
     """``import lineage.wandb`` loads none of the packages that only some calls need."""
     heavy = ["numpy", "pandas", "pyarrow", "PIL", "networkx", "sqlite_utils", "pydantic", "torch", "matplotlib"]

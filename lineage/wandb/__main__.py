@@ -6,7 +6,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from lineage.wandb.install import install
+from lineage.wandb.install import install, install_for_children
 
 
 def main() -> None:
@@ -17,6 +17,7 @@ def main() -> None:
     if not Path(script).is_file():
         sys.exit(f"lineage: no script {script!r}")
     install()
+    install_for_children()
     sys.argv = sys.argv[1:]
     sys.path.insert(0, str(Path(script).resolve().parent))
     runpy.run_path(script, run_name="__main__")
