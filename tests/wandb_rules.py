@@ -74,7 +74,7 @@ RULES: Final[dict[str, Rule]] = {
     "2.3/4": Rule("add_reference", ("case 2.9 references",)),
     "2.3/5": Rule(
         "add",
-        ("case 2.3 add", "test_wandb_table.py::test_media_in_cells_bring_their_files"),
+        ("case 2.3 add", f"{ARTIFACT}table_of_another_artifact_is_added_again"),
         "an object that is logged elsewhere already is stored again, and its bytes once",
     ),
     "2.3/6": Rule("remove", ("case 2.3 remove",)),
