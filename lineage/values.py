@@ -224,7 +224,7 @@ def alias_name(alias: object) -> str:
 
 
 def tag_name(tag: object) -> str:
-    """Return `tag` if a version or run may bear it: 1-64 word characters and hyphens, blanks inside.
+    """Return `tag` if a version may bear it: 1-64 word characters and hyphens, blanks inside.
 
     Raises:
         InvalidInputError: It may not.
@@ -233,6 +233,15 @@ def tag_name(tag: object) -> str:
         message = f"Invalid tag {shown(tag)}: use 1 to 64 letters, digits, '_' or '-', with blanks inside only"
         raise InvalidInputError(message, kind=ErrorKind.TAG_INVALID)
     return tag
+
+
+def run_tag(tag: object) -> str:
+    """Return `tag` if a run may bear it: 1-64 printable characters (W&B's rule, semantics.md 2.1), as in ``v1.0``.
+
+    Raises:
+        InvalidInputError: It may not.
+    """
+    return label(tag, "Invalid tag", longest=64, kind=ErrorKind.TAG_INVALID)
 
 
 def run_id(identifier: object) -> str:

@@ -577,7 +577,7 @@ def test_active_run_update_changes_words_while_it_runs(project: lineage.Project)
     assert (found.config, found.summary) == ({"lr": 0.2}, {"loss": 1.0})
 
 
-@pytest.mark.parametrize("words", [{"name": ""}, {"name": "a\nb"}, {"tags": ["ok", "a/b"]}, {"notes": 5}])
+@pytest.mark.parametrize("words", [{"name": ""}, {"name": "a\nb"}, {"tags": ["ok", "a\nb"]}, {"notes": 5}])
 def test_active_run_update_that_is_refused_changes_nothing(project: lineage.Project, words: dict[str, Any]) -> None:
     """Neither in the project nor in the hands of the program."""
     with project.start_run(name="first", tags=["a"]) as run:
@@ -601,8 +601,8 @@ def test_run_update_that_is_refused_changes_nothing(project: lineage.Project) ->
     """One part that breaks a rule and none is written."""
     project.start_run(id="mine", name="first").finish()
 
-    with refused(project, InvalidInputError, "Invalid tag 'a/b'", ErrorKind.TAG_INVALID):
-        project.run("mine").update(name="second", notes="words", tags=["ok", "a/b"])
+    with refused(project, InvalidInputError, "Invalid tag ''", ErrorKind.TAG_INVALID):
+        project.run("mine").update(name="second", notes="words", tags=["ok", ""])
 
 
 def test_run_update_puts_what_was_found_later_into_the_summary(project: lineage.Project) -> None:

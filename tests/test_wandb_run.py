@@ -1104,12 +1104,11 @@ def test_found_sweep_is_refused_with_what_to_do() -> None:
             call({}, project="p")
 
 
-def test_tags_of_any_sign_are_kept_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
-    """A tag with a dot or a slash is kept with _ in their place, and said so."""
-    wandb.init(project="p", id="x", tags=["v1.0", "fine"]).finish()
+def test_tags_of_a_run_hold_any_printable_sign() -> None:
+    """A tag such as a number of a release is kept as it is."""
+    wandb.init(project="p", id="x", tags=["v1.0", "a/b c"]).finish()
 
-    assert sorted(stored("x").tags) == ["fine", "v1_0"]
-    assert "'v1.0' is kept as 'v1_0'" in capsys.readouterr().err
+    assert sorted(stored("x").tags) == ["a/b c", "v1.0"]
 
 
 def test_init_that_cannot_begin_leaves_nothing_of_a_disabled_run(

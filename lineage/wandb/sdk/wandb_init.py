@@ -20,7 +20,7 @@ from lineage.wandb.places import Place, default_place
 from lineage.wandb.plain import DataError, friendly, plain_dict
 from lineage.wandb.sdk.wandb_config import checked_values, in_notebook, is_artifact, is_infinite
 from lineage.wandb.sdk.wandb_run import Run, exit_code_of
-from lineage.wandb.sdk.wandb_settings import Settings, listed_tags, safe_label, safe_tags
+from lineage.wandb.sdk.wandb_settings import Settings, checked_tags, listed_tags, safe_label
 from lineage.wandb.term import termlog
 from lineage.wandb.util import generate_id
 
@@ -227,7 +227,7 @@ def _begun(told: Settings, values: dict[str, Any], place: Place, names: Place) -
             id=identifier,
             config=plain,
             group=safe_label(told.run_group),
-            tags=safe_tags(told.run_tags),
+            tags=checked_tags(told.run_tags),
             notes=told.run_notes,
             resume=resume,
         )

@@ -21,7 +21,7 @@ from lineage.wandb.sdk.run_files import RunFiles
 from lineage.wandb.sdk.run_history import History
 from lineage.wandb.sdk.wandb_config import Config
 from lineage.wandb.sdk.wandb_metric import Metric
-from lineage.wandb.sdk.wandb_settings import Settings, safe_label, safe_tags
+from lineage.wandb.sdk.wandb_settings import Settings, checked_tags, safe_label
 from lineage.wandb.sdk.wandb_summary import Summary
 from lineage.wandb.term import termlog, termwarn
 
@@ -143,7 +143,7 @@ class Run(Accepted):
     def tags(self, tags: Sequence[str]) -> None:
         self._check("tags")
         try:
-            self._run.update(tags=safe_tags(tags))
+            self._run.update(tags=checked_tags(tags))
         except lineage.InvalidInputError as error:
             termwarn(f"tags stay as they were: {error}")
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-import lineage
-from lineage.values import tag_name
+from lineage.values import run_tag
 from lineage.wandb import env
 from lineage.wandb.errors import UsageError
-from lineage.wandb.term import termwarn
 
 MODES: Final = ("online", "offline", "shared", "disabled", "dryrun", "run")
 RESUMES: Final = ("allow", "must", "never", "auto")
-_FOREIGN: Final = re.compile(r"[^\w -]")
 _LONGEST_LABEL: Final = 512
 REINITS: Final = ("default", "return_previous", "finish_previous", "create_new")
 
@@ -158,21 +154,10 @@ def safe_label(text: str | None) -> str | None:
     return "".join(sign if sign.isprintable() else " " for sign in text).strip()[:_LONGEST_LABEL] or None
 
 
-def safe_tags(tags: Iterable[str] | str | None) -> list[str]:
-    """Return tags of a run as lineage keeps them: W&B takes any sign, such as the dot of ``v1.0``.
+def checked_tags(tags: Iterable[str] | str | None) -> list[str]:
+    """Return the tags of a run as a list, each once.
 
     Raises:
         ValueError: One is empty, longer than 64 signs, or no text.
     """
-    return list(dict.fromkeys(_safe_tag(tag) for tag in listed_tags(tags)))
-
-
-def _safe_tag(tag: str) -> str:
-    try:
-        return tag_name(tag)
-    except lineage.InvalidInputError:
-        if not isinstance(tag, str):
-            raise
-        safe = tag_name(_FOREIGN.sub("_", tag.strip()))
-    termwarn(f"tag {tag!r} is kept as {safe!r}: a tag has letters, digits, '_', '-', and blanks inside")
-    return safe
+    return [run_tag(tag) for tag in listed_tags(tags)]
