@@ -31,6 +31,8 @@ _DRIVE = re.compile(r"[A-Za-z]:", re.ASCII)
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s\x00-\x1f\x7f]+", re.ASCII)
 
 LATEST: Final = "latest"
+RUN_TYPES: Final = ("run_files", "run_media", "run_table")
+"""Types of artifacts in which ``lineage.wandb`` keeps files and media of runs; lists for people pass over them."""
 MAX_NAME: Final = 128
 MAX_LABEL: Final = 512
 """Longest job type, run name, group, use_as or artifact type, in characters."""

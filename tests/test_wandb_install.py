@@ -75,7 +75,7 @@ def test_module_ends_as_the_script_does(ending: str, code: int, status: str) -> 
     assert lineage.open("p.lineage").run("x").status == status
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["none.py"]])
+@pytest.mark.parametrize("arguments", [[], ["none.py"]])
 def test_module_without_a_script_says_how_to_call_it(arguments: list[str]) -> None:
     """No script, or none of that name, is a message and an exit code."""
     done = python("-m", "lineage.wandb", *arguments)

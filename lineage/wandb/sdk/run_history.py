@@ -88,8 +88,8 @@ class History:
         return value if isinstance(value, float) else plain_value(value, f"metric {key!r}")
 
     def _media(self, key: str, items: Sequence[WBValue], *, together: bool = False) -> JsonObject:
-        """Keep media as files of an artifact of the run, and return the JSON that names them."""
-        if not items[0].suffix:
+        """Keep media as files of an artifact of the run, and return what the metric says of them."""
+        if items[0].inline and not together:
             return items[0].to_json(_NO_FILES)
         safe = make_artifact_name_safe(key)
         is_table = isinstance(items[0], Table)
@@ -97,8 +97,9 @@ class History:
         draft = lineage.Artifact(name, "run_table" if is_table else "run_media", metadata={"key": key})
         documents = [_added(draft, item, f"{safe}_{place}" if together else safe) for place, item in enumerate(items)]
         reference = self._run.log_artifact(draft).reference
-        if not together:
-            return {**documents[0], "artifact": reference}
+        if not together:  # a table's rows and types are in its file; the metric says what it is and where
+            plain = {name: value for name, value in documents[0].items() if not isinstance(value, dict | list)}
+            return {**plain, "artifact": reference}
         kind = str(documents[0]["_type"]).partition("-")[0]
         return {
             "_type": f"{kind}s/separated",

@@ -168,6 +168,10 @@ def init(
     _refuse_rewinding(told)
     previous = _previous(told)
     if previous is not None:
+        message = (
+            "wandb.init() called while a run is active and reinit is set to 'default', so returning the previous run."
+        )
+        termlog(message if told.reinit in (None, "default") else "returning the active run")
         return previous
     values = _chosen(_read_config(config), config_exclude_keys, config_include_keys)
     run = _started(told, values)

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 import lineage
-from lineage.values import RunStatus
+from lineage.values import RUN_TYPES, RunStatus
 from lineage.wandb.places import Place
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.run_accepted import Accepted
@@ -491,7 +491,7 @@ class Run(Accepted):
             termlog(f"run {self.name} ({self.id}) {'finished' if not code else 'failed'}: {self._outcome()}")
 
     def _outcome(self) -> str:
-        outputs = self._run.logged_artifacts()
+        outputs = [version for version in self._run.logged_artifacts() if version.type not in RUN_TYPES]
         shown = ", ".join(version.reference for version in outputs[:5]) + (", …" if len(outputs) > 5 else "")  # noqa: PLR2004 (as many as fit a line)
         return f"{self._place.file.name}: {shown or 'no artifacts'}"
 
