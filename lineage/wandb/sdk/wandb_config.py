@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from copy import deepcopy
+from typing import Any, Final
 
 from lineage.attributes import Document
 from lineage.wandb.places import ARTIFACT_SCHEME
@@ -13,6 +14,8 @@ from lineage.wandb.plain import friendly, plain_dict
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.data_types.base import WBValue
 from lineage.wandb.sdk.lib.config_util import ConfigError
+
+_OWN: Final = frozenset({"_document", "_check", "_find", "_use", "_allow", "_held"})
 
 
 class Config:
@@ -55,10 +58,17 @@ class Config:
         return self._document[key]
 
     def __getattr__(self, key: str) -> Any:
+        if key in _OWN or key.startswith("__"):  # asked of an object that is only being made, by copy and pickle
+            raise AttributeError(key)
         try:
             return self[key]
         except KeyError:
             raise AttributeError(f"{type(self)!r} object has no attribute {key!r}") from None
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        """Copy and pickle as a dict, artifacts as their JSON: what is set in a copy is not set in the run."""
+        plain = {key: self[key] if is_infinite(self[key]) else self._document[key] for key in self.keys()}
+        return dict, (deepcopy(plain),)
 
     def __setitem__(self, key: str, value: object) -> None:
         self.update({key: value})

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping
-from typing import Any
+from copy import deepcopy
+from typing import Any, Final
 
 from lineage.attributes import Document
 from lineage.wandb.plain import finite, plain_value
 from lineage.wandb.sdk.data_types.values import summary_value
+
+_OWN: Final = frozenset({"_root", "_path", "_document", "_check", "_keep"})
 
 
 class SummarySubDict:
@@ -36,12 +39,16 @@ class SummarySubDict:
         return SummarySubDict(self._root, (*self._path, key)) if isinstance(value, dict) else value
 
     def __getattr__(self, key: str) -> Any:
-        if key.startswith("__"):
+        if key in _OWN or key.startswith("__"):  # asked of an object that is only being made, by copy and pickle
             raise AttributeError(key)
         try:
             return self[key]
         except KeyError:
             raise AttributeError(f"{type(self)!r} object has no attribute {key!r}") from None
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        """Copy and pickle as a dict: what is set in a copy is not set in the run."""
+        return dict, (deepcopy(dict(self._data())),)
 
     def __setitem__(self, key: str, value: object) -> None:
         self._root._set((*self._path, key), value)
