@@ -1,16 +1,17 @@
-"""What can be changed of a run from outside: checked first, then written as a whole."""
+"""What can be changed of a run or a version from outside: checked first, then written as a whole."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from lineage.errors import ErrorKind, NotFoundError, StateError
 from lineage.jsondata import JsonObject, plain_object
 from lineage.records import RunRecord
-from lineage.statements import runs
-from lineage.values import RunStatus, label, listed, prose, run_tag
+from lineage.statements import artifacts, runs
+from lineage.values import RunStatus, label, listed, prose, run_tag, tag_name, ttl_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +66,47 @@ class RunChanges:
             runs.update_run_config(connection, run.key, self.config)
         if self.summary is not None:
             runs.update_run_summary(connection, run.key, self.summary)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionChanges:
+    """New values, checked; None leaves what is there."""
+
+    description: str | None
+    metadata: JsonObject | None
+    tags: list[str] | None
+    ttl: timedelta | None
+
+    @classmethod
+    def checked(
+        cls,
+        reference: str,
+        description: str | None,
+        metadata: object,
+        tags: Iterable[str] | None,
+        ttl: timedelta | None,
+    ) -> VersionChanges:
+        """Check what a caller gives for the version of this reference.
+
+        Raises:
+            InvalidInputError: One of them breaks a rule.
+        """
+        ttl_seconds(ttl)
+        return cls(
+            None if description is None else prose(description, f"description of {reference}"),
+            None if metadata is None else plain_object(metadata, f"metadata of {reference}"),
+            None if tags is None else [tag_name(tag) for tag in listed(tags, "tags")],
+            ttl,
+        )
+
+    def write(self, connection: sqlite3.Connection, version: int) -> None:
+        """Write them to a version, inside a write."""
+        if self.description is not None:
+            artifacts.update_version_description(connection, version, self.description or None)
+        if self.metadata is not None:
+            artifacts.update_version_metadata(connection, version, self.metadata)
+        if self.tags is not None:
+            artifacts.clear_version_tags(connection, version)
+            artifacts.add_version_tags(connection, version, self.tags)
+        if self.ttl is not None:
+            artifacts.update_version_ttl(connection, version, ttl_seconds(self.ttl))

@@ -16,7 +16,7 @@ from lineage.database import callers_code
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError
 from lineage.handles import Run, Version, mover
 from lineage.questions import AnyVersion, Questions
-from lineage.recording import consume, listed_versions, named_version, produce, resolve_version
+from lineage.recording import consume, listed_versions, named_version, noted_outside, produce, resolve_version
 from lineage.records import ArtifactRecord, SizeRecord
 from lineage.run import ActiveRun
 from lineage.sources import Loggable, LogOptions, as_draft
@@ -169,10 +169,10 @@ class Project(Questions):
             CycleError: An edge would close a cycle; the error names it.
             NotFoundError: There is no such run or version, or it was deleted.
         """
-        name = run.id if isinstance(run, Run | ActiveRun) else prose(run, "run")
+        name = run.id if isinstance(run, Run | ActiveRun) else self.run(prose(run, "run")).id
         roles = {one: role and label(role, "use_as") for one, role in _roles(consumed).items()}
         inputs, outputs = listed_versions(consumed, "consumed"), listed_versions(produced, "produced")
-        with self._store.writing() as connection:
+        with noted_outside(self._store, inputs, "consumed", name), self._store.writing() as connection:
             key = find_run(connection, name)
             if runs.run_records(connection, [key])[0].deleted_at is not None:
                 raise NotFoundError(f"run {name!r} was deleted", kind=ErrorKind.RUN_NOT_FOUND)

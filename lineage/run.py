@@ -19,7 +19,7 @@ from lineage.commit import Better, LogRequest, checked_request, log_draft, logge
 from lineage.errors import ErrorKind, InvalidInputError, LineageError, NotFoundError, StateError
 from lineage.handles import Run, Version, load_runs, mover
 from lineage.jsondata import JsonObject, JsonValue, flatten_metrics, json_text, plain_object
-from lineage.recording import check_type, consume, named_version
+from lineage.recording import check_type, consume, named_version, noted_outside
 from lineage.records import MetricRow, RunRecord, VersionRecord
 from lineage.sources import Loggable, LogOptions, as_draft
 from lineage.statements import artifacts, runs
@@ -248,7 +248,8 @@ class ActiveRun:
         if isinstance(artifact, Artifact) and not is_logged(artifact):
             record = cast("VersionRecord", log_draft(self._store, artifact, LogRequest(mover(), then=use)))
             return Version(self._store, record)  # None comes of only_if_better alone
-        with self._store.writing() as connection:
+        outside = noted_outside(self._store, [artifact], "consumed", self.id)
+        with outside, self._store.writing() as connection:
             if isinstance(artifact, Artifact):
                 version = logged_version(connection, self._store, artifact)  # and its aliases stay where they are
             else:

@@ -11,7 +11,7 @@ from lineage import capture
 from lineage.errors import ConflictError, ErrorKind, InvalidInputError, NotFoundError
 from lineage.handles import Version
 from lineage.jsondata import json_text, plain_object
-from lineage.recording import consume, listed_versions, named_version
+from lineage.recording import consume, listed_versions, named_version, noted_outside
 from lineage.run import ActiveRun
 from lineage.statements import runs
 from lineage.store import Store
@@ -44,7 +44,7 @@ def start_run(  # noqa: PLR0913 (each is a word users of W&B know, all but two b
     checked_tags = [run_tag(tag) for tag in listed(tags, "tags")]
     inputs = listed_versions(use, "use")
     environment = capture.environment()
-    with store.writing() as connection:
+    with noted_outside(store, inputs, "consumed", str(row["uid"])), store.writing() as connection:
         runs.mark_crashed(connection, runs.crashed_runs(connection))
         key = _resumed(connection, id, resume)
         if key is None:

@@ -955,6 +955,8 @@ METHODS: dict[type, dict[str, Callable[..., object]]] = {
         "live_key": lambda v: v.live_key(),
         "links": lambda v: v.links(),
         "source": lambda v: v.source(),
+        "outside_uses": lambda v: v.outside_uses(),
+        "forget_outside_use": lambda v: v.forget_outside_use(lineage.OutsideUse("linked", "p", "c", "t", "u" * 26)),
     },
     lineage.Run: {
         "ancestors": lambda r: r.ancestors(),
