@@ -99,6 +99,12 @@ def _resumed(connection: sqlite3.Connection, id: str | None, resume: str) -> int
     if resume == "never" or record.deleted_at is not None:
         how = "and was deleted; choose another id" if record.deleted_at else "already; resume='allow' goes on with it"
         raise ConflictError(f"run {id!r} exists {how}", kind=ErrorKind.RUN_EXISTS)
+    owner = runs.other_owner(connection, key)
+    if owner is not None:
+        import logging  # noqa: PLC0415 (5 ms; a run in two processes is rare)
+
+        words = "run %r is still running in %s: of metrics that both log at one step, the later replaces the other"
+        logging.getLogger("lineage").warning(words, id, owner)
     return key
 
 

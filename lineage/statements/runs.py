@@ -151,6 +151,15 @@ def crashed_runs(connection: sqlite3.Connection) -> list[int]:
     return [key for key, *owner in rows if _is_dead(*owner)]
 
 
+def other_owner(connection: sqlite3.Connection, run: int) -> str | None:
+    """Return the process that a run is running in, as people say it; None if it is not running, or in this one."""
+    status, host, pid = connection.execute("SELECT status, host, pid FROM run WHERE id = ?", (run,)).fetchone()
+    here = this_host()
+    if status != RunStatus.RUNNING or (host, pid) == (here.host, here.pid):
+        return None
+    return f"process {pid} on {host}"
+
+
 def mark_crashed(connection: sqlite3.Connection, keys: Iterable[int]) -> None:
     """Write down that runs crashed."""
     connection.executemany(
@@ -166,6 +175,12 @@ def update_run_config(connection: sqlite3.Connection, run: int, config: JsonObje
 def update_run_words(connection: sqlite3.Connection, run: int, name: str, notes: str | None) -> None:
     """Set a run's name and notes."""
     connection.execute("UPDATE run SET name = ?, notes = ? WHERE id = ?", (name, notes, run))
+
+
+def run_config(connection: sqlite3.Connection, run: int) -> JsonObject:
+    """Return a run's config."""
+    (text,) = connection.execute("SELECT config FROM run WHERE id = ?", (run,)).fetchone()
+    return parse_object(text)
 
 
 def run_summary(connection: sqlite3.Connection, run: int) -> JsonObject:
