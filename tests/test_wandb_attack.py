@@ -1,0 +1,305 @@
+"""What an attacker did to runs of lineage.wandb: threads, full disks, twin names, bad files, odd values, odd ends."""
+
+from __future__ import annotations
+
+import resource
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import lineage
+from lineage import wandb
+from lineage.wandb.sdk.run_names import own_name
+
+
+@pytest.fixture(autouse=True)
+def _no_run_left() -> Iterator[None]:
+    """End each test with no run active."""
+    yield
+    wandb.teardown()
+
+
+def draft(name: str = "data", text: str = "one", path: str = "a.txt") -> wandb.Artifact:
+    artifact = wandb.Artifact(name, "dataset")
+    with artifact.new_file(path) as file:
+        file.write(text)
+    return artifact
+
+
+def stored(run_id: str) -> lineage.Run:
+    """Return a run as the project has it."""
+    return lineage.open("p.lineage", create=False).run(run_id)
+
+
+def begin(id: str = "run1", **words: object) -> wandb.Run:
+    return wandb.init(project="p", id=id, **words)  # type: ignore[arg-type]  # the test says what it gives
+
+
+def save_a_file(run_id: str, name: str) -> None:
+    with begin(run_id) as run:
+        Path(run.dir, name).write_text(run_id)
+
+
+def artifacts() -> list[str]:
+    return [record.name for record in lineage.open("p.lineage", create=False).artifacts()]
+
+
+# --- parts of several runs ---
+
+
+def test_a_failed_upsert_can_be_tried_again() -> None:
+    """A part that could not be stored leaves the caller's draft as it was, and the next try makes the part."""
+    artifact = draft("joined", "x" * 200_000)
+    with begin() as run:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        try:
+            with pytest.raises(lineage.StorageError):
+                run.upsert_artifact(artifact, distributed_id="x")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        run.upsert_artifact(artifact, distributed_id="x")
+        whole = run.finish_artifact(wandb.Artifact("joined", "dataset"), distributed_id="x")
+
+    assert (artifact.name, sorted(whole.manifest.entries)) == ("joined", ["a.txt"])
+
+
+def test_a_refused_finish_leaves_the_callers_draft() -> None:
+    """Files of other runs do not stay in the draft of a finish that met a conflict."""
+    with begin() as run:
+        run.upsert_artifact(draft("joined", "one", "p1"), distributed_id="x")
+        run.upsert_artifact(draft("joined", "two", "own"), distributed_id="x")
+        own = draft("joined", "three", "own")
+        with pytest.raises(ValueError):
+            run.finish_artifact(own, distributed_id="x")
+
+        assert sorted(own.manifest.entries) == ["own"]
+
+
+def test_the_artifact_that_was_upserted_can_finish() -> None:
+    """The object of the last part is one that the whole can be made with."""
+    with begin() as run:
+        run.upsert_artifact(draft("joined", "one", "p1"), distributed_id="x")
+        last = run.upsert_artifact(draft("joined", "two", "p2"), distributed_id="x")
+
+        assert sorted(run.finish_artifact(last, distributed_id="x").manifest.entries) == ["p1", "p2"]
+
+
+def test_parts_of_long_names_stay_apart() -> None:
+    """Two names that differ only in their middles have parts of their own."""
+    first, second = ("a" * 62 + sign + "b" * 62 for sign in "xy")
+    with begin() as run:
+        run.upsert_artifact(draft(first, "one", "p1"), distributed_id="x")
+        run.upsert_artifact(draft(second, "two", "p2"), distributed_id="x")
+
+        whole = run.finish_artifact(wandb.Artifact(second, "dataset"), distributed_id="x")
+
+    assert sorted(whole.manifest.entries) == ["p2"]
+
+
+# --- names ---
+
+
+def test_runs_of_ids_alike_keep_their_own_files() -> None:
+    """Ids that differ only in what no name may hold share no files."""
+    save_a_file("x y", "first")
+    save_a_file("x_y", "second")
+
+    assert [[one.name for one in wandb.Api().run(f"p/{run}").files()] for run in ("x y", "x_y")] == [
+        ["first"],
+        ["second"],
+    ]
+
+
+def test_tables_of_runs_and_keys_alike_stay_apart() -> None:
+    """An id and a key that join to the same text as others are another artifact."""
+    for run_id, key in (("a", "b-c"), ("a-b", "c")):
+        with begin(run_id) as run:
+            run.log({key: wandb.Table(columns=["v"], data=[[key]])})
+
+    assert [len(stored(run_id).logged_artifacts("run_table")) for run_id in ("a", "a-b")] == [1, 1]
+
+
+@pytest.mark.parametrize("keys", [("media-x", "x"), ("files", "x"), ("g/0", "g_0")])
+def test_keys_alike_are_logged_side_by_side(keys: tuple[str, str]) -> None:
+    """A table and media, or two media, whose names join to the same text are kept, each in an artifact of its own."""
+    with begin() as run:
+        table = wandb.Table(columns=["v"], data=[[1]])
+        run.log({keys[0]: wandb.Html("a") if "/" in keys[0] else table})
+        run.log({keys[1]: wandb.Html("b")})
+        Path(run.dir, "file").write_text("x")
+
+    kept = stored("run1").logged_artifacts()
+    assert sorted(version.type for version in kept) == sorted({version.reference: version.type for version in kept}.values())
+    assert len({version.name for version in kept}) == 3
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("a", "table", "files"), ("a", "files", "")),
+        (("a", "media", "files"), ("a-media", "files", "")),
+        (("a", "table", "b-files"), ("a-b", "files", "")),
+        (("a", "table", "k-12345678"), ("a-k", "table", "12345678")),
+        (("a" * 125, "table", "k"), ("a" * 124 + "b", "table", "k")),
+        (("a", "table", "é"), ("a", "table", "ü")),
+    ],
+)
+def test_names_of_a_runs_artifacts_are_never_the_same(one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
+    """Whatever ids and keys join to, two artifacts have two names."""
+    assert own_name(*one) != own_name(*other)  # type: ignore[arg-type]  # the kinds are spelt above
+
+
+def test_restore_finds_files_of_an_id_made_safe() -> None:
+    """What a run saved comes back, also where its id is none that a name may hold."""
+    Path("weights").write_text("w")
+    with begin("my run+1") as run:
+        run.save("weights", policy="now")
+        restored = run.restore("weights", root="out")
+
+    assert restored is not None
+    with restored:
+        assert restored.read() == "w"
+
+
+# --- metrics ---
+
+
+def test_threads_that_log_lose_nothing() -> None:
+    """What several threads log with media is all there, each call at a step of its own."""
+    with begin() as run:
+
+        def work() -> None:
+            for number in range(8):
+                run.log({"tab": wandb.Table(columns=["n"], data=[[number]]), "loss": number})
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    rows = stored("run1").history(["loss"])
+    assert [row.step for row in rows] == list(range(32))
+    assert sorted(row.values["loss"] for row in rows) == sorted([*range(8)] * 4)
+
+
+def test_threads_that_set_a_summary_lose_nothing() -> None:
+    """Threads that set keys of one nested dict of the summary lose none of them."""
+    with begin() as run:
+
+        def work(name: str) -> None:
+            for number in range(40):
+                run.summary["tree"][f"{name}{number}"] = number
+
+        run.summary["tree"] = {}
+        threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert len(run.summary["tree"]) == 160
+
+
+def test_a_refused_log_leaves_the_step() -> None:
+    """A call that is refused takes no step, so the next one is not dropped."""
+    with begin() as run:
+        with pytest.raises(TypeError):
+            run.log({"bad": object()}, step=1000)
+        run.log({"ok": 1}, step=5)
+
+    assert [(row.step, row.values) for row in stored("run1").history()] == [(5, {"ok": 1})]
+
+
+@pytest.mark.parametrize("step", [2**62, 2**62 - 1, 2**80])
+def test_a_step_that_is_too_large_is_refused(step: int) -> None:
+    """A step that no other could follow is refused, and does not stand in the way of others."""
+    with begin() as run:
+        with pytest.raises(ValueError, match="step"):
+            run.log({"loss": 1}, step=step)
+        run.log({"loss": 2})
+
+    assert [row.step for row in stored("run1").history()] == [0]
+
+
+@pytest.mark.parametrize("bad", [{"bad": object()}, {"a": {"b": 1}, "a.b": 2}, {"x" * 600: 1}])
+def test_a_refused_log_leaves_no_media(bad: dict[str, object]) -> None:
+    """All or nothing: media beside a value that cannot be are not kept."""
+    with begin() as run, pytest.raises(TypeError):
+        run.log({"img": wandb.Html("x"), **bad})
+
+    assert artifacts() == []
+
+
+def test_media_of_one_call_are_kept_together_or_not_at_all() -> None:
+    """Where the second media artifact cannot be logged, the first is not there either."""
+    with begin() as run:
+        run.log_artifact(draft("run-run1-media-two"))
+        with pytest.raises(ValueError, match="type"):
+            run.log({"one": wandb.Html("1"), "two": wandb.Html("2")})
+
+    assert artifacts() == ["run-run1-media-two"]
+
+
+def test_a_large_nested_log_is_linear() -> None:
+    """A dict of thousands of numbers is logged in about the time of as many names at the top."""
+    with begin() as run:
+        began = time.perf_counter()
+        run.log({"n": {str(number): number for number in range(20_000)}})
+
+        assert time.perf_counter() - began < 10
+        assert run.summary["n"]["19999"] == 19_999
+
+
+def test_unchanged_media_are_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    """An image that stays the same is one version, and nothing is said of it at each step."""
+    with begin() as run:
+        for _ in range(3):
+            run.log({"seg": wandb.Html("same")})
+
+    assert [row.values["seg"]["artifact"] for row in stored("run1").history()] == ["run-run1-media-seg:v0"] * 3  # type: ignore[index,call-overload]  # a document
+    assert caplog.messages == []
+
+
+def a_loop() -> dict[str, object]:
+    loop: dict[str, object] = {}
+    loop["d"] = loop
+    return loop
+
+
+@pytest.mark.parametrize("put", [lambda run, value: run.log({"a": value}), lambda run, value: run.summary.update({"a": value})])
+def test_a_value_that_contains_itself_is_refused(put: Callable[[wandb.Run, object], None]) -> None:
+    """Metrics and the summary refuse what has no end, as TypeError."""
+    with begin() as run, pytest.raises(TypeError, match="itself|deep"):
+        put(run, a_loop())
+
+
+def test_a_config_that_contains_itself_is_kept_as_text() -> None:
+    """A config takes anything, also what has no end."""
+    with begin(config={"a": a_loop()}) as run:
+        run.config.update({"b": a_loop()})
+
+    assert {"a", "b"} <= set(stored("run1").config)
+
+
+def test_metadata_that_contains_itself_is_refused() -> None:
+    """Metadata of an artifact refuses it, as TypeError."""
+    with pytest.raises(TypeError, match="itself|deep"):
+        wandb.Artifact("a", "t", metadata={"a": a_loop()})
+
+
+def test_a_config_takes_what_cannot_be_shown() -> None:
+    """An object whose text cannot be made is named by its type."""
+
+    class Broken:
+        def __repr__(self) -> str:
+            raise RuntimeError("no text")
+
+    with begin(config={"a": Broken(), "b": [Broken()]}):
+        pass
+
+    assert "Broken" in str(stored("run1").config["a"])
