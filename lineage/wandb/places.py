@@ -22,6 +22,8 @@ DEFAULT_PROJECT: Final = "uncategorized"
 ARTIFACT_SCHEME: Final = "wandb-artifact://"
 """How the URI of an entry begins, and that of an artifact in a config."""
 _FORBIDDEN: Final = "/\\#?%:"
+_ABSENT: Final = (lineage.NotFoundError, lineage.FormatError, lineage.InvalidInputError, lineage.ReadOnlyError)
+"""How it comes that a file has no such version: not there, no project, a folder, of an older format and read-only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +66,39 @@ def find_uid(place: Place, uid: str) -> tuple[Place, lineage.Version]:
 
     Raises:
         CommError: None of them has it.
+        LineageError: One that may have it cannot be read: it is locked, or damaged.
     """
+    unread: lineage.LineageError | None = None
     others = sorted(file for file in place.folder.glob(f"*{SUFFIX}") if file != place.file)
     for where in (place, *(Place(place.folder, file.stem, place.entity) for file in others)):
         try:
+            if where is not place:  # a stranger's, perhaps: it is looked at first, and not brought up to date
+                lineage.open(where.file, create=False, read_only=True).version_by_uid(uid)
             return where, lineage.open(where.file, create=False).version_by_uid(uid)
-        except lineage.LineageError:  # not there, or a file of that name that is no project
+        except _ABSENT:
             continue
+        except lineage.LineageError as error:
+            unread = unread or error
+    if unread is not None:
+        raise unread
     raise CommError(f"no artifact with the id {uid!r} in project {place.project!r}, nor in another of {place.folder!s}")
+
+
+def at_home(place: Place, version: lineage.Version) -> tuple[Place, lineage.Version]:
+    """Return a version as the project it belongs to has it, and where that is; itself if that is not to be had.
+
+    A file of that project's name may be gone, or be something else by now; then only its place in the graph is known.
+    """
+    if version.project is None:
+        return place, version
+    try:
+        home = place.beside(version.project)
+        found = lineage.open(home.file, create=False).version_by_uid(version.uid)
+    except UsageError:  # a name that no project of this face has
+        return place, version
+    except _ABSENT:
+        return home, version
+    return home, found if found.project is None else version
 
 
 def default_entity() -> str:

@@ -14,7 +14,7 @@ from lineage.wandb.apis.public.lists import Made
 from lineage.wandb.errors import UnsupportedError
 from lineage.wandb.faces import faces
 from lineage.wandb.paginator import Paginator
-from lineage.wandb.places import Place
+from lineage.wandb.places import Place, at_home
 from lineage.wandb.sdk.artifacts._validators import validate_artifact_type
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.artifacts.artifact_files import ArtifactFiles
@@ -39,12 +39,8 @@ _INTERNAL_TYPES: Final = (*HIDDEN_TYPES, "run_table", "code", "job")
 
 def original(place: Place, version: lineage.Version) -> Artifact:
     """Return the artifact of a version; one of another project as that project knows it, where it is to be had."""
-    if version.project is None:
-        return Artifact._of(place, version)
-    origin = place.beside(version.project)
-    if not origin.file.exists():
-        return Artifact._of(place, version)
-    return Artifact._of(origin, origin.open().version_by_uid(version.uid))
+    home, found = at_home(place, version)
+    return Artifact._of(place if found is version else home, found)
 
 
 class Artifacts(Paginator[Artifact]):
