@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -133,7 +136,9 @@ def test_keys_alike_are_logged_side_by_side(keys: tuple[str, str]) -> None:
         Path(run.dir, "file").write_text("x")
 
     kept = stored("run1").logged_artifacts()
-    assert sorted(version.type for version in kept) == sorted({version.reference: version.type for version in kept}.values())
+    assert sorted(version.type for version in kept) == sorted(
+        {version.reference: version.type for version in kept}.values()
+    )
     assert len({version.name for version in kept}) == 3
 
 
@@ -184,7 +189,7 @@ def test_threads_that_log_lose_nothing() -> None:
 
     rows = stored("run1").history(["loss"])
     assert [row.step for row in rows] == list(range(32))
-    assert sorted(row.values["loss"] for row in rows) == sorted([*range(8)] * 4)
+    assert sorted(float(str(row.values["loss"])) for row in rows) == sorted([*range(8)] * 4)
 
 
 def test_threads_that_set_a_summary_lose_nothing() -> None:
@@ -271,7 +276,9 @@ def a_loop() -> dict[str, object]:
     return loop
 
 
-@pytest.mark.parametrize("put", [lambda run, value: run.log({"a": value}), lambda run, value: run.summary.update({"a": value})])
+@pytest.mark.parametrize(
+    "put", [lambda run, value: run.log({"a": value}), lambda run, value: run.summary.update({"a": value})]
+)
 def test_a_value_that_contains_itself_is_refused(put: Callable[[wandb.Run, object], None]) -> None:
     """Metrics and the summary refuse what has no end, as TypeError."""
     with begin() as run, pytest.raises(TypeError, match="itself|deep"):
@@ -303,3 +310,164 @@ def test_a_config_takes_what_cannot_be_shown() -> None:
         pass
 
     assert "Broken" in str(stored("run1").config["a"])
+
+
+# --- the end ---
+
+
+def program(text: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in a process of its own, in the folder of the test."""
+    head = 'import argparse, os, sys\nimport lineage.wandb as wandb\nrun = wandb.init(project="p", id="run1")\n'
+    Path("script.py").write_text(head + text, "utf-8")
+    return subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, timeout=120)
+
+
+def ending(run_id: str = "run1") -> tuple[str, int | None]:
+    """Return how a run ended."""
+    record = stored(run_id).record
+    return str(record.status), record.exit_code
+
+
+def test_a_bad_file_keeps_neither_the_run_nor_the_others() -> None:
+    """A broken link in the run's folder is named; the run ends, and the other files are saved."""
+    with begin() as run:
+        Path(run.dir, "good").write_text("x")
+        Path(run.dir, "bad").symlink_to("/none")
+
+    assert ending() == ("finished", 0)
+    assert [one.name for one in wandb.Api().run("p/run1").files()] == ["good"]
+    assert wandb.run is None
+
+
+def test_a_bad_file_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever looks at stderr learns which file is not saved."""
+    with begin() as run:
+        Path(run.dir, "bad").symlink_to("/none")
+
+    assert "bad' is not saved" in capsys.readouterr().err
+
+
+def test_a_linked_folder_is_saved() -> None:
+    """A link to a folder gives the files in it, as a folder does."""
+    Path("elsewhere").mkdir()
+    Path("elsewhere/x").write_text("x")
+    with begin() as run:
+        Path(run.dir, "d").symlink_to(Path("elsewhere").absolute())
+
+    assert [one.name for one in wandb.Api().run("p/run1").files()] == ["d/x"]
+
+
+@pytest.mark.parametrize("where", ["config", "summary"])
+def test_a_bad_nested_value_does_not_keep_a_run(where: str) -> None:
+    """What was put into a nested dict behind the checks is kept as text when the run ends."""
+    with begin(config={"a": {"b": 1}}) as run:
+        run.summary["a"] = {"b": 1}
+        getattr(run._run, where)["a"]["b"] = object()
+
+    assert ending() == ("finished", 0)
+    assert "object" in getattr(stored("run1"), where)["a"]["b"]
+
+
+def test_a_config_without_room_does_not_keep_a_run() -> None:
+    """Values that are too long together leave the run without the longest of them."""
+    with begin() as run:
+        for name in "ab":
+            run.config[name] = name * (9 << 20)
+        run.config["c"] = 1
+
+    assert ending() == ("finished", 0)
+    assert stored("run1").config["c"] == 1
+
+
+def test_an_error_in_the_block_is_not_masked_by_the_end() -> None:
+    """A run that cannot be finished, its project being gone, lets the error go on that ended the block."""
+    with pytest.raises(ZeroDivisionError), begin():
+        Path("p.lineage").rename("gone")
+        raise ZeroDivisionError
+
+    assert wandb.run is None
+
+
+def test_a_run_that_cannot_be_finished_does_not_keep_the_next() -> None:
+    """After a finish that failed, init starts a run; it does not return the dead one."""
+    run = begin()
+    Path("p.lineage").rename("gone")
+    with pytest.raises(lineage.LineageError):
+        run.finish()
+
+    with begin("run2") as following:
+        assert following.id == "run2"
+
+
+def test_one_run_that_cannot_be_finished_does_not_keep_the_others() -> None:
+    """The end of the program finishes every run that can be."""
+    done = program('wandb.init(project="q", id="run2", reinit="create_new")\nos.rename("p.lineage", "gone")\n')
+
+    assert "run run1 could not be finished" in done.stderr
+    assert lineage.open("q.lineage").run("run2").status == "finished"
+
+
+def test_a_disabled_run_leaves_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever its folder holds, a run that is not kept leaves nothing."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with begin(mode="disabled") as run:
+        Path(run.dir, "bad").symlink_to("/none")
+
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("lineage")] == []
+
+
+CAUGHT = "try:\n    argparse.ArgumentParser().parse_args(['--x'])\nexcept SystemExit:\n    pass\n"
+
+
+def test_an_exit_that_was_caught_is_none() -> None:
+    """A program that goes on after argparse wanted to exit, and logs, has finished well."""
+    done = program(CAUGHT + "run.log({'a': 1})\n")
+
+    assert (done.returncode, ending()) == (0, ("finished", 0))
+
+
+def test_an_exit_that_was_caught_is_none_of_the_next_run() -> None:
+    """A run that begins after it has finished well."""
+    program(CAUGHT + 'wandb.init(project="p", id="run2", reinit="create_new")\n')
+
+    assert ending("run2") == ("finished", 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sys.exit(3)",
+        "try:\n    sys.exit(3)\nfinally:\n    run.log({'last': 1})",
+        "import atexit\natexit.register(lambda: run.log({'last': 1}))\nsys.exit(3)",
+    ],
+)
+def test_an_exit_on_its_way_is_not_forgotten(text: str) -> None:
+    """What is logged while the program ends does not make it a success."""
+    done = program(text + "\n")
+
+    assert (done.returncode, ending()) == (3, ("failed", 3))
+
+
+def test_an_exit_of_a_thread_is_none_of_the_program() -> None:
+    """A thread that exits ends itself alone."""
+    program("import threading\nt = threading.Thread(target=lambda: sys.exit(3))\nt.start()\nt.join()\n")
+
+    assert ending() == ("finished", 0)
+
+
+def test_the_hooks_go_with_the_last_run() -> None:
+    """Once no run is left, sys.exit and sys.excepthook are what they were."""
+    before = sys.exit, sys.excepthook
+    with begin():
+        during = sys.exit, sys.excepthook
+
+    assert before == (sys.exit, sys.excepthook)
+    assert before[0] is not during[0]
+    assert before[1] is not during[1]
+
+
+def test_an_exit_code_that_no_system_has_ends_the_run() -> None:
+    """A whole number beyond 32 bits is a failure, and no error of the end."""
+    program("sys.exit(2**40)\n")
+
+    assert ending() == ("failed", 1)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import lineage
 from lineage import jsondata
 from lineage.jsondata import JsonObject, JsonValue
+
+_DEEPEST: Final = 20
+"""Levels of a config that are looked into where JSON cannot hold it whole."""
 
 
 class DataError(lineage.InvalidInputError, TypeError):
@@ -52,34 +55,52 @@ def friendly(value: Any) -> JsonValue:
         >>> friendly({"device": complex(1, 2), "clip": float("inf"), "loss": len})
         {'device': '(1+2j)', 'clip': 'inf', 'loss': 'builtins.len'}
     """
+    return _friendly(value, 0)
+
+
+def _friendly(value: Any, depth: int) -> JsonValue:
     try:
         return jsondata.plain_value(_without_bytes(value), "config")
     except lineage.InvalidInputError:
         pass
-    if isinstance(value, Mapping):
-        return {str(key): friendly(member) for key, member in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [friendly(member) for member in value]
-    text = f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else str(value)
+    if depth < _DEEPEST:  # below it what is left is text; what contains itself has no end
+        if isinstance(value, Mapping):
+            return {_text_of(key): _friendly(member, depth + 1) for key, member in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [_friendly(member, depth + 1) for member in value]
+    return _text_of(value)
+
+
+def _text_of(value: Any) -> str:
+    """Return an object as text, as far as its own code lets it."""
+    try:
+        text = f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else str(value)
+    except Exception:  # noqa: BLE001 (its __repr__ may raise anything; a config must not end the program)
+        text = object.__repr__(value)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _without_bytes(value: Any) -> Any:
+def _without_bytes(value: Any, depth: int = 0) -> Any:
+    """Return a value with text in the place of bytes; what is too deep stays as it is, and is refused as JSON."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
+    if depth > jsondata.MAX_DEPTH:
+        return value
     if isinstance(value, Mapping):
-        return {key: _without_bytes(member) for key, member in value.items()}
+        return {key: _without_bytes(member, depth + 1) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_bytes(member) for member in value]
+        return [_without_bytes(member, depth + 1) for member in value]
     return value
 
 
-def finite(value: Any) -> Any:
+def finite(value: Any, depth: int = 0) -> Any:
     """Return `value` with None for NaN and infinities, which a summary cannot hold: JSON has neither."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if depth > jsondata.MAX_DEPTH:
+        return value
     if isinstance(value, Mapping):
-        return {key: finite(member) for key, member in value.items()}
+        return {key: finite(member, depth + 1) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(member) for member in value]
+        return [finite(member, depth + 1) for member in value]
     return value

@@ -23,7 +23,8 @@ class Config:
     """What a run is told. ``wandb.config`` is that of the active run.
 
     A value that is there changes only with ``update(..., allow_val_change=True)``; in notebooks always. An artifact
-    as a value is used by the run. What JSON cannot hold is kept as text, as in W&B. Keys that begin with an underscore are left out of ``keys`` and ``items``.
+    as a value is used by the run. What JSON cannot hold is kept as text, as in W&B. Keys that begin with an
+    underscore are left out of ``keys`` and ``items``.
 
     Args:
         document: Where the values are kept.

@@ -6,11 +6,9 @@ import atexit
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
 import lineage
@@ -18,10 +16,11 @@ from lineage.wandb.errors import UnsupportedError, UsageError
 from lineage.wandb.faces import faces
 from lineage.wandb.places import Place, default_place
 from lineage.wandb.plain import DataError, friendly, plain_dict
+from lineage.wandb.sdk.run_end import exit_hooks
 from lineage.wandb.sdk.wandb_config import checked_values, in_notebook, is_artifact, is_infinite
-from lineage.wandb.sdk.wandb_run import Run, exit_code_of
+from lineage.wandb.sdk.wandb_run import Run
 from lineage.wandb.sdk.wandb_settings import Settings, checked_tags, listed_tags, safe_label
-from lineage.wandb.term import termlog
+from lineage.wandb.term import termerror, termlog
 from lineage.wandb.util import generate_id
 
 _RESUME_FILE: Final = "wandb-resume.json"
@@ -34,12 +33,15 @@ class _Active:
     def __init__(self) -> None:
         self.run: Run | None = None
         self.all: list[Run] = []
-        self.exit_code = 0
-        self._hooked = False
+        self._registered = False
 
     def add(self, run: Run, *, alone: bool) -> None:
-        """Take a run on; `alone` ones are only finished with the others."""
-        self._hook()
+        """Take a run on; `alone` ones are only finished with the others. W&B's scripts need not finish their runs."""
+        if not self._registered:
+            self._registered = True
+            atexit.register(self.finish_all)
+        exit_hooks.goes_on()
+        exit_hooks.install()
         self.all.append(run)
         run._on_finish.append(self._finished)
         if not alone:
@@ -50,32 +52,17 @@ class _Active:
             self.all.remove(run)
         if self.run is run:
             self.run = None
-
-    def _hook(self) -> None:
-        """Learn how the program ends: W&B's scripts need not finish their runs.
-
-        ``sys.exit`` is told of too, as an exit code reaches no hook of the interpreter.
-        """
-        if self._hooked:
-            return
-        self._hooked = True
-        atexit.register(self.finish_all)
-        hook, leave = sys.excepthook, sys.exit
-
-        def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-            self.exit_code = exit_code_of(error)
-            hook(kind, error, trace)
-
-        def exit_(status: Any = None, /) -> Any:
-            self.exit_code = exit_code_of(SystemExit(status))
-            leave(status)
-
-        sys.excepthook, sys.exit = excepthook, exit_
+        if not self.all:
+            exit_hooks.remove()
 
     def finish_all(self, exit_code: int | None = None) -> None:
-        """Finish every run of this process that is not finished."""
+        """Finish every run of this process that is not finished; one that cannot be stands in no other's way."""
+        code = exit_hooks.code if exit_code is None else exit_code
         for run in list(self.all):
-            run.finish(self.exit_code if exit_code is None else exit_code)
+            try:
+                run.finish(code)
+            except Exception as error:  # noqa: BLE001 (the next run is to be finished all the same)
+                termerror(f"run {run.id} could not be finished: {error}")
 
 
 active: Final = _Active()
