@@ -15,6 +15,7 @@ import pytest
 
 import lineage
 from lineage import wandb
+from lineage.wandb.sdk.artifacts.staging import get_staging_dir
 from lineage.wandb.sdk.run_names import own_name
 
 
@@ -471,3 +472,95 @@ def test_an_exit_code_that_no_system_has_ends_the_run() -> None:
     program("sys.exit(2**40)\n")
 
     assert ending() == ("failed", 1)
+
+
+# --- where it begins ---
+
+
+@pytest.mark.parametrize(
+    ("folder", "error"),
+    [("/proc/nope", lineage.LineageError), ("afile", lineage.LineageError), ("a\0b", wandb.UsageError)],
+)
+def test_a_folder_that_cannot_be_is_refused_in_words(folder: str, error: type[Exception]) -> None:
+    """A place where no project can lie is one of the errors a program expects, and not the system's."""
+    Path("afile").write_text("")
+    with pytest.raises(error):
+        begin(dir=folder)
+
+
+def test_a_resume_file_that_cannot_be_written_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """The run begins all the same, and stderr says what will not work."""
+    Path("wandb").write_text("in the way")
+    with begin(resume=True):
+        pass
+
+    assert ending() == ("finished", 0)
+    assert "resume=True will not find run run1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"run_id": 3}', "[" * 100_000, "\x00"])
+def test_a_resume_file_that_cannot_be_read_is_none(text: str) -> None:
+    """What a kill or a stranger left in it stands in nobody's way."""
+    Path("wandb").mkdir()
+    Path("wandb/wandb-resume.json").write_text(text)
+    with wandb.init(project="p", resume=True) as run:
+        assert not run.resumed
+
+
+def test_a_run_that_did_not_begin_is_not_resumed() -> None:
+    """What the resume file named before stays there, if the next run is refused."""
+    program("wandb.finish()\nwandb.init(project='p', id='mine', resume=True)\nos._exit(1)\n")
+    with pytest.raises(ValueError):
+        wandb.init(project="p", id="other", resume=True, tags=["x" * 100])
+
+    with wandb.init(project="p", resume=True) as run:
+        assert run.id == "mine"
+
+
+def test_a_disabled_run_that_was_killed_leaves_nothing_for_long(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The next disabled run takes the folder of one that is dead away, and leaves that of one that lives."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    program("wandb.init(project='p', mode='disabled', reinit='create_new')\nos._exit(0)\n")
+    (dead,) = tmp_path.glob("lineage-disabled-*")
+    with begin(mode="disabled") as run, begin("other", mode="disabled", reinit="create_new"):
+        assert not dead.exists()
+        assert run._place.file.exists()
+
+
+def test_the_staging_folder_is_this_processs_own() -> None:
+    """No other user can reach it, no other process shares it, and it goes with the process."""
+    first, second = (
+        program("from lineage.wandb.sdk.artifacts import staging\nprint(staging.get_staging_dir())\n") for _ in "ab"
+    )
+    here = Path(get_staging_dir())
+
+    assert first.stdout != second.stdout
+    assert not Path(first.stdout.strip()).exists()
+    assert here.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(("word", "resumes"), [("allow", "allow"), ("true", "auto"), ("1", "auto"), ("False", None)])
+def test_resume_of_the_environment(monkeypatch: pytest.MonkeyPatch, word: str, resumes: str | None) -> None:
+    """The variable says how, or yes or no."""
+    monkeypatch.setenv("WANDB_RESUME", word)
+    with begin() as run:
+        assert run.settings.resume == resumes
+
+
+def test_resume_of_the_environment_that_is_no_word_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word that means nothing is refused as it is as an argument."""
+    monkeypatch.setenv("WANDB_RESUME", "mustt")
+    with pytest.raises(ValueError, match="mustt"):
+        begin()
+
+
+def test_the_end_tells_what_was_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    """The last line names the first outputs, without reading them again."""
+    with begin() as run:
+        for number in range(7):
+            run.log_artifact(draft(f"a{number}"))
+
+    assert "a0:v0, a1:v0, a2:v0, a3:v0, a4:v0, …" in capsys.readouterr().err

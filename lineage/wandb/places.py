@@ -14,6 +14,7 @@ from typing import Final
 import lineage
 from lineage.capture import host
 from lineage.store import SUFFIX
+from lineage.system import storage_errors
 from lineage.values import project_name
 from lineage.wandb import env
 from lineage.wandb.errors import CommError, UsageError
@@ -45,7 +46,8 @@ class Place:
 
     def create(self) -> lineage.Project:
         """Open the project, made if it is not there, with its folder."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with storage_errors("cannot make the folder of a project"):
+            self.folder.mkdir(parents=True, exist_ok=True)
         return lineage.open(self.file)
 
     def open(self) -> lineage.Project:
@@ -110,9 +112,11 @@ def default_place(project: str | None = None, entity: str | None = None, folder:
     """Return the place of a project; what is not said comes from the environment.
 
     Raises:
-        UsageError: No project may be called so.
+        UsageError: No project may be called so, or no folder.
     """
     where = Path(folder or env.get_dir() or ".").absolute()
+    if "\0" in str(where):
+        raise UsageError(f"Invalid folder {str(where)!r}: no path holds a NUL")
     name = project or env.get_project() or DEFAULT_PROJECT
     return Place(where, checked_project(name), entity or default_entity())
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import lineage
+from lineage.system import storage_errors
 from lineage.values import entry_path
 from lineage.wandb.sdk.run_names import own_name, source_name
 from lineage.wandb.term import termerror, termwarn
@@ -42,7 +43,8 @@ class RunFiles:
     @property
     def folder(self) -> Path:
         """The folder whose files are saved when the run finishes; made when it is asked for."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        with storage_errors("cannot make the folder of a run's files"):
+            self._folder.mkdir(parents=True, exist_ok=True)
         return self._folder
 
     def save(self, pattern: str | os.PathLike[str], base: str | os.PathLike[str] | None, policy: str) -> list[str]:

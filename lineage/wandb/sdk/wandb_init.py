@@ -5,8 +5,6 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,13 +15,14 @@ from lineage.wandb.faces import faces
 from lineage.wandb.places import Place, default_place
 from lineage.wandb.plain import DataError, friendly, plain_dict
 from lineage.wandb.sdk.run_end import exit_hooks
+from lineage.wandb.sdk.run_nowhere import new_folder, remove_folder
+from lineage.wandb.sdk.run_resume import forget_run, note_run, noted_run
 from lineage.wandb.sdk.wandb_config import checked_values, in_notebook, is_artifact, is_infinite
 from lineage.wandb.sdk.wandb_run import Run
 from lineage.wandb.sdk.wandb_settings import Settings, checked_tags, listed_tags, safe_label
 from lineage.wandb.term import termerror, termlog
 from lineage.wandb.util import generate_id
 
-_RESUME_FILE: Final = "wandb-resume.json"
 _ID_SIGNS: Final = ":;,#?/'"
 
 
@@ -198,7 +197,7 @@ def _started(told: Settings, values: dict[str, Any]) -> Run:
     try:
         return _begun(told, values, nowhere, names)
     except BaseException:
-        shutil.rmtree(nowhere.folder, ignore_errors=True)
+        remove_folder(nowhere.folder)
         raise
 
 
@@ -228,6 +227,8 @@ def _begun(told: Settings, values: dict[str, Any], place: Place, names: Place) -
     settings = told.updated({**is_now, "mode": told.mode or "online"})
     run = Run(project, started, place, settings, resumed=known, names=names)
     run._on_finish.append(_forget_resume)
+    if settings.resume == "auto" and not run.disabled:
+        note_run(place.folder, identifier)
     if held:
         _hold(run, held)
     return run
@@ -244,7 +245,7 @@ def _hold(run: Run, held: dict[str, Any]) -> None:
 
 def _nowhere(names: Place) -> Place:
     """Return a place of its own for a run that is not to be kept; it goes when the run finishes."""
-    return Place(Path(tempfile.mkdtemp(prefix="lineage-")), names.project, names.entity)
+    return Place(new_folder(), names.project, names.entity)
 
 
 def _is_run(project: lineage.Project, identifier: str) -> bool:
@@ -261,13 +262,7 @@ def _resume(told: Settings, place: Place) -> tuple[str, str]:
         _check_id(identifier)
     if told.resume != "auto" or told.mode == "disabled":
         return ("allow" if told.resume in ("allow", "must") else "never"), identifier or generate_id()
-    file = place.folder / "wandb" / _RESUME_FILE
-    if identifier is None and file.is_file():
-        identifier = json.loads(file.read_text("utf-8")).get("run_id")
-    identifier = identifier or generate_id()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"run_id": identifier}), "utf-8")
-    return "allow", identifier
+    return "allow", identifier or noted_run(place.folder) or generate_id()
 
 
 def _check_id(identifier: str) -> None:
@@ -330,9 +325,8 @@ def _chosen(values: dict[str, Any], exclude: list[str] | None, include: list[str
 
 def _forget_resume(run: Run, code: int) -> None:
     """Let ``resume=True`` begin anew, once a run has finished well."""
-    file = run._place.folder / "wandb" / _RESUME_FILE
     if not code and run.settings.resume == "auto":
-        file.unlink(missing_ok=True)
+        forget_run(run._place.folder)
 
 
 def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:

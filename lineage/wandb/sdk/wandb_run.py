@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from html import escape
@@ -21,6 +20,7 @@ from lineage.wandb.sdk.run_end import KILLED, exit_code_of, exit_hooks, finish_a
 from lineage.wandb.sdk.run_files import RunFiles
 from lineage.wandb.sdk.run_history import History
 from lineage.wandb.sdk.run_names import own_name
+from lineage.wandb.sdk.run_nowhere import remove_folder
 from lineage.wandb.sdk.wandb_config import Config
 from lineage.wandb.sdk.wandb_metric import Metric
 from lineage.wandb.sdk.wandb_settings import Settings, checked_tags, safe_label
@@ -488,7 +488,7 @@ class Run(Accepted):
             for tell in told:
                 tell(self, code)
             if self.disabled:
-                shutil.rmtree(self._place.folder, ignore_errors=True)
+                remove_folder(self._place.folder)
         if not self.disabled:
             termlog(f"run {self.name} ({self.id}) {'finished' if not code else 'failed'}: {self._outcome()}")
 
