@@ -249,6 +249,14 @@ def metric_rows(connection: sqlite3.Connection, run: int, names: Sequence[str] |
     return list(found.values())
 
 
+def last_metric(connection: sqlite3.Connection, run: int) -> tuple[int, str] | None:
+    """Return the last step that a run logged, and when; None if it logged none."""
+    row: tuple[int, str] | None = connection.execute(
+        "SELECT step, at FROM metric WHERE run = ? ORDER BY step DESC, name LIMIT 1", (run,)
+    ).fetchone()
+    return row
+
+
 def _metric_value(value: float | None, document: str | None) -> JsonValue:
     if document is not None:
         parsed: JsonValue = json.loads(document)
