@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from lineage.wandb.sdk.data_types.base import Source
 from lineage.wandb.sdk.data_types.optional import needed
+from lineage.wandb.sdk.data_types.reader import Reader
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -32,7 +33,9 @@ def restore(rows: list[list[Any]], types: list[dict[str, Any]], source: Source) 
             stored = part.get("params", {}).get("serialization_path")
             if stored:
                 numpy = needed("numpy", "A table with arrays in its cells", "tables")
-                arrays = numpy.load(io.BytesIO(source.read(stored["path"])))[stored["key"]]
+                packed = numpy.load(io.BytesIO(source.read(stored["path"])))
+                Reader.of(source).charge(packed.zip.getinfo(f"{stored['key']}.npy").file_size)
+                arrays = packed[stored["key"]]
                 for row, array in zip(rows, arrays, strict=True):
                     row[index] = array
 
