@@ -19,6 +19,7 @@ import lineage.wandb.data_types as ours
 from lineage import wandb
 from lineage.wandb.errors import Error, UnsupportedError
 from lineage.wandb.sdk.data_types.files import digest_of
+from lineage.wandb.sdk.data_types.imported import restore
 from lineage.wandb.sdk.data_types.reader import reading
 from lineage.wandb.sdk.data_types.table import Table
 
@@ -353,6 +354,17 @@ def test_arrays_of_a_table_of_wandb_are_counted() -> None:
 
     with pytest.raises(Error, match="unfold"):
         Table.from_json(said, Files({"x.npz": claimed}))
+
+
+def test_times_of_a_table_of_wandb_are_read_once_each() -> None:
+    """A type that names times over and over does not go through the rows as often."""
+    counts = []
+    for members in (1, 100):
+        kinds = {"wb_type": "union", "params": {"allowed_types": [{"wb_type": "timestamp"}] * members}}
+        rows = [[number] for number in range(500)]
+        counts.append(steps(lambda rows=rows, kinds=kinds: restore(rows, [kinds], Files({}))))  # type: ignore[misc]
+
+    assert counts[1] < counts[0] * 2
 
 
 def bomb(folder: Path) -> Path:
