@@ -271,6 +271,16 @@ def test_unchanged_media_are_no_news(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == []
 
 
+def test_media_that_come_back_are_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    """An image that was there before the last one is its old version, which latest names, without a word."""
+    with begin() as run:
+        for text in "aba":
+            run.log({"seg": wandb.Html(text)})
+
+    assert lineage.open("p.lineage").version("run-run1-media-seg:latest").reference == "run-run1-media-seg:v0"
+    assert caplog.messages == []
+
+
 def a_loop() -> dict[str, object]:
     loop: dict[str, object] = {}
     loop["d"] = loop

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -93,7 +95,16 @@ def _reference(project: lineage.Project, run: lineage.ActiveRun, draft: lineage.
         latest = None
     if latest is not None and latest.type == draft.type and latest.digest == draft.digest:
         return latest.reference
-    return anyway(run, lambda: run.log_artifact(draft)).reference
+    _quiet.now = True
+    try:
+        return anyway(run, lambda: run.log_artifact(draft)).reference
+    finally:
+        _quiet.now = False
+
+
+_quiet = threading.local()
+logging.getLogger("lineage").addFilter(lambda _: not getattr(_quiet, "now", False))
+"""Media that were there before are nothing to tell: lineage says it of what somebody logs by hand."""
 
 
 def _draft(run: str, media: _Media) -> lineage.Artifact:
