@@ -363,8 +363,8 @@ def test_a_config_takes_what_cannot_be_shown() -> None:
         def __repr__(self) -> str:
             raise RuntimeError("no text")
 
-    with begin(config={"a": Broken(), "b": [Broken()]}):
-        pass
+    with begin(config={"a": Broken(), "b": [Broken()], Broken(): 1}) as run:
+        run.config.update({Broken(): 2})
 
     assert "Broken" in str(stored("run1").config["a"])
 

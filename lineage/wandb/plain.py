@@ -75,11 +75,16 @@ def _friendly(value: Any, depth: int, known: dict[int, tuple[Any, JsonValue]]) -
     known[id(value)] = (value, _AND_SO_ON)  # what it is to itself
     result: JsonValue
     if isinstance(value, Mapping):
-        result = {_text_of(key): _friendly(member, depth + 1, known) for key, member in value.items()}
+        result = {key_text(key): _friendly(member, depth + 1, known) for key, member in value.items()}
     else:
         result = [_friendly(member, depth + 1, known) for member in value]
     known[id(value)] = (value, result)
     return result
+
+
+def key_text(key: object) -> str:
+    """Return a key of a config as text, whatever its own code makes of that."""
+    return key if isinstance(key, str) else _text_of(key)
 
 
 def _text_of(value: Any) -> str:

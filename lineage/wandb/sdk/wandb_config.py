@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from lineage.attributes import Document
 from lineage.wandb.places import ARTIFACT_SCHEME
-from lineage.wandb.plain import friendly, plain_dict
+from lineage.wandb.plain import friendly, key_text, plain_dict
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.data_types.base import WBValue
 from lineage.wandb.sdk.lib.config_util import ConfigError
@@ -178,7 +178,7 @@ def _parsed(given: Any) -> dict[str, Any]:
         given = given.as_dict()
     elif not isinstance(given, Mapping):
         given = vars(given) if hasattr(given, "__dict__") else plain_dict(given, "config")
-    return {str(key).strip("-"): value for key, value in given.items()}
+    return {key_text(key).strip("-"): value for key, value in given.items()}
 
 
 def is_artifact(value: object) -> bool:

@@ -13,7 +13,7 @@ import lineage
 from lineage.wandb.errors import UnsupportedError, UsageError
 from lineage.wandb.faces import faces
 from lineage.wandb.places import Place, default_place
-from lineage.wandb.plain import DataError, friendly, plain_dict
+from lineage.wandb.plain import DataError, friendly, key_text, plain_dict
 from lineage.wandb.sdk.run_end import exit_hooks
 from lineage.wandb.sdk.run_nowhere import new_folder, remove_folder
 from lineage.wandb.sdk.run_resume import forget_run, note_run, noted_run
@@ -204,7 +204,7 @@ def _started(told: Settings, values: dict[str, Any]) -> Run:
 def _begun(told: Settings, values: dict[str, Any], place: Place, names: Place) -> Run:
     resume, identifier = _resume(told, place)
     held = {key: value for key, value in values.items() if is_artifact(value) or is_infinite(value)}
-    plain: dict[str, Any] = {str(key): friendly(value) for key, value in values.items() if key not in held}
+    plain: dict[str, Any] = {key_text(key): friendly(value) for key, value in values.items() if key not in held}
     project = place.create()
     known = _is_run(project, identifier)
     _refuse(told, identifier, known=known)
