@@ -35,6 +35,7 @@ from lineage.errors import (
 )
 from lineage.handles import Run, Version
 from lineage.listing import Listing
+from lineage.portable.packing import PackReport, UnpackReport
 from lineage.project import Project, open  # noqa: A004 (the one door; `lineage.open` reads as it should)
 from lineage.records import (
     AliasEvent,
@@ -78,6 +79,7 @@ __all__ = [
     "MetricRow",
     "Node",
     "NotFoundError",
+    "PackReport",
     "Problem",
     "Project",
     "PruneReport",
@@ -93,6 +95,7 @@ __all__ = [
     "Stale",
     "StateError",
     "StorageError",
+    "UnpackReport",
     "VerifyReport",
     "Version",
     "VersionRecord",

@@ -80,14 +80,25 @@ class Database:
         lock_path: The writer lock; its folder is made by whoever writes bytes.
         read_only: Refuse every write.
         timeout: Seconds to wait for a lock.
+        before: Done first in each write transaction.
     """
 
-    def __init__(self, path: Path, *, format_version: int, lock_path: Path, read_only: bool, timeout: float) -> None:
+    def __init__(  # noqa: PLR0913 (each by keyword)
+        self,
+        path: Path,
+        *,
+        format_version: int,
+        lock_path: Path,
+        read_only: bool,
+        timeout: float,
+        before: Callable[[sqlite3.Connection], None] | None = None,
+    ) -> None:
         self.path = path
         self.read_only = read_only
         self.timeout = timeout
         self._format_version = format_version
         self._lock_path = lock_path
+        self._before = before
         self._local = threading.local()
 
     @contextmanager
@@ -120,6 +131,8 @@ class Database:
         with translated(self.path):
             if session is None:
                 with self._lock(), self._connected(writing=True) as connection, _transaction(connection):
+                    if self._before is not None:
+                        self._before(connection)
                     yield connection
             else:
                 with _savepoint(session.connection):
@@ -136,6 +149,9 @@ class Database:
             raise StateError("a project cannot be compacted inside a batch or a snapshot")
         with translated(self.path), self._lock(), self._connected(writing=True) as connection:
             connection.execute("PRAGMA temp_store = FILE")  # the copy may be larger than the memory
+            connection.execute(
+                "PRAGMA page_size = 4096"
+            )  # atomic enough on common disks; a packed file has larger ones
             connection.execute("VACUUM")
 
     @contextmanager
@@ -231,6 +247,99 @@ def check_format(connection: sqlite3.Connection, path: Path, newest: int) -> Non
     except UnicodeDecodeError as error:  # sqlite3 cannot read SQLite's message where a damaged name stands in it
         message = f"project {str(path)!r} is damaged (its table of tables is); restore it from a copy"
         raise CorruptionError(message) from error
+
+
+def copy_database(source: Path, draft: Path, *, packed: bool = False, timeout: float = 0) -> None:
+    """Write one state of a database into a new file, through SQLite: reading it ourselves would drop its locks.
+
+    The copy is compact and not synced, and may be half there after a crash: the caller names it when it is whole.
+
+    Args:
+        source: The database, also one that others write to.
+        draft: The new file; nothing, or an empty file, may be there.
+        packed: With pages of 64 KiB, in which mebibyte rows are written twice as fast.
+        timeout: Seconds to wait for a lock.
+    """
+    with translated(source):
+        connection = connect(source, writing=False, timeout=timeout)
+        try:
+            connection.execute("PRAGMA query_only = OFF")
+            if packed:
+                connection.execute("PRAGMA page_size = 65536")
+            connection.execute("VACUUM INTO ?", (file_uri(draft),))
+        finally:
+            connection.close()
+
+
+def mirror_database(source: Path, target: Path, *, timeout: float) -> None:
+    """Copy the pages of a database that others may write to, whatever they hold; no SQL of it is run."""
+    with translated(source):
+        connection = connect(source, writing=False, timeout=timeout)
+        mirror = sqlite3.connect(f"{file_uri(target)}?mode=rwc", uri=True, isolation_level=None)
+        try:
+            connection.backup(mirror)
+        finally:
+            mirror.close()
+            connection.close()
+
+
+@contextmanager
+def scratch_database() -> Iterator[sqlite3.Connection]:
+    """Give an empty database in memory."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def draft_database(path: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection to a file that has no name yet: nothing is synced, and a crash leaves rubbish.
+
+    Errors of SQLite are translated.
+    """
+    with translated(path):
+        connection = sqlite3.connect(f"{file_uri(path)}?mode=rw", uri=True, isolation_level=None)
+        try:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
+
+
+@contextmanager
+def foreign_database(path: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection to a file that may be hostile: it is read as it lies there, whatever journal is beside it.
+
+    Limits keep a forged cell, or a schema of megabytes, from taking the memory. Errors of SQLite are translated.
+    """
+    with translated(path):
+        uri = f"{file_uri(path)}?mode=ro&immutable=1"
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+        try:
+            for limit, value in _LIMITS:
+                connection.setlimit(limit, value)
+            _configure(connection, path, writing=False)
+            yield connection
+        finally:
+            connection.close()
+
+
+_LIMITS: Final = (
+    (sqlite3.SQLITE_LIMIT_LENGTH, 64 << 20),
+    (sqlite3.SQLITE_LIMIT_SQL_LENGTH, 100_000),
+    (sqlite3.SQLITE_LIMIT_COLUMN, 64),
+    (sqlite3.SQLITE_LIMIT_EXPR_DEPTH, 64),
+    (sqlite3.SQLITE_LIMIT_ATTACHED, 0),
+    (sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH, 1),
+)
 
 
 @contextmanager

@@ -273,6 +273,14 @@ class GcDocument(Document, RootModel[lineage.GcReport]):
     """What ``gc`` took, or would take."""
 
 
+class PackDocument(Document, RootModel[lineage.PackReport]):
+    """What a packed file holds."""
+
+
+class UnpackDocument(Document, RootModel[lineage.UnpackReport]):
+    """What ``unpack`` moved out of a packed file."""
+
+
 class VerifyDocument(Document):
     """What ``verify`` found, and how much it looked at; `ok` if there are no errors."""
 
@@ -283,6 +291,9 @@ class VerifyDocument(Document):
     versions: int
     blobs: int
     bytes: int
+    left_out: int
+    left_out_bytes: int
+    seal: str | None
 
 
 class RepairDocument(Document):

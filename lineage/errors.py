@@ -37,6 +37,7 @@ class ErrorKind(StrEnum):
     ENTRY_NOT_FOUND = "entry-not-found"
     VERSION_DELETED = "version-deleted"
     CONTENT_MISSING = "content-missing"
+    CONTENT_LEFT_OUT = "content-left-out"
     CONFLICT = "conflict"
     NAME_TAKEN = "name-taken"
     ALIAS_PROTECTED = "alias-protected"

@@ -15,10 +15,11 @@ from lineage.commit import Better, LogRequest, checked_request, log_draft
 from lineage.database import callers_code
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError
 from lineage.handles import Run, Version, mover
-from lineage.questions import AnyVersion, Questions
+from lineage.questions import AnyVersion
 from lineage.recording import consume, listed_versions, named_version, produce, resolve_version
 from lineage.records import ArtifactRecord, SizeRecord
 from lineage.run import ActiveRun
+from lineage.sharing import Sharing
 from lineage.sources import Loggable, LogOptions, as_draft
 from lineage.starting import start_run
 from lineage.statements import artifacts, runs
@@ -68,7 +69,7 @@ def open(
     return Project(store)
 
 
-class Project(Questions):
+class Project(Sharing):
     """One project file with its blobs; :func:`lineage.open` gives it."""
 
     def __repr__(self) -> str:

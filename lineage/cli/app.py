@@ -58,6 +58,10 @@ _SECTIONS: Final = {
         "tag": "names",
         "mv": "names",
     },
+    "Share": {
+        "pack": "portable",
+        "unpack": "portable",
+    },
     "Upkeep": {
         "rm": "delete",
         "prune": "delete",
