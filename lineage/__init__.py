@@ -35,7 +35,10 @@ from lineage.errors import (
 )
 from lineage.handles import Run, Version
 from lineage.listing import Listing
+from lineage.portable.filling import FillReport
+from lineage.portable.merging import MergeReport, Renamed
 from lineage.portable.packing import PackReport, UnpackReport
+from lineage.portable.plan import Decision
 from lineage.project import Project, open  # noqa: A004 (the one door; `lineage.open` reads as it should)
 from lineage.records import (
     AliasEvent,
@@ -67,15 +70,18 @@ __all__ = [
     "ConflictError",
     "CorruptionError",
     "CycleError",
+    "Decision",
     "Digest",
     "Entry",
     "ErrorKind",
+    "FillReport",
     "FormatError",
     "GcReport",
     "InvalidInputError",
     "LineageError",
     "Listing",
     "Location",
+    "MergeReport",
     "MetricRow",
     "Node",
     "NotFoundError",
@@ -85,6 +91,7 @@ __all__ = [
     "PruneReport",
     "ReadOnlyError",
     "Reference",
+    "Renamed",
     "RepairAction",
     "RepairReport",
     "Run",

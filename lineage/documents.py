@@ -281,6 +281,14 @@ class UnpackDocument(Document, RootModel[lineage.UnpackReport]):
     """What ``unpack`` moved out of a packed file."""
 
 
+class MergeDocument(Document, RootModel[lineage.MergeReport]):
+    """What a merge took in, or would take in."""
+
+
+class FillDocument(Document, RootModel[lineage.FillReport]):
+    """What ``fill`` brought."""
+
+
 class VerifyDocument(Document):
     """What ``verify`` found, and how much it looked at; `ok` if there are no errors."""
 

@@ -43,6 +43,7 @@ class ErrorKind(StrEnum):
     ALIAS_PROTECTED = "alias-protected"
     ALIASES_BLOCK = "aliases-block"
     RUN_EXISTS = "run-exists"
+    MERGE_REFUSED = "merge-refused"
     CYCLE = "cycle"
     INVALID_INPUT = "invalid-input"
     NAME_INVALID = "name-invalid"

@@ -132,7 +132,7 @@ class Run(RunFacts, Handle):
             if now.deleted_at is not None:
                 raise NotFoundError(f"run {self.id!r} was deleted", kind=ErrorKind.RUN_NOT_FOUND)
             words = now.notes if new_notes is None else new_notes or None
-            runs.update_run_words(connection, now.key, new_name or now.name, words)
+            runs.update_run_words(connection, now.key, new_name or now.name, words, timestamp())
             if checked is not None:
                 runs.clear_run_tags(connection, self.record.key)
                 runs.add_run_tags(connection, self.record.key, checked)
@@ -410,6 +410,7 @@ class Version(VersionFacts, Handle):
         with self._store.writing() as connection:
             self._check_here(connection)
             source = self.record.source
+            artifacts.touch_version(connection, source, timestamp())
             if new_description is not None:
                 artifacts.update_version_description(connection, source, new_description or None)
             if new_metadata is not None:

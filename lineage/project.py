@@ -28,7 +28,7 @@ from lineage.upkeep import collection, deletion, verification
 from lineage.upkeep.collection import GcReport
 from lineage.upkeep.deletion import PruneReport, PruneRules
 from lineage.upkeep.verification import RepairReport, VerifyReport
-from lineage.values import callback, file_path, known_name, label, listed, prose, shown
+from lineage.values import callback, file_path, known_name, label, listed, prose, shown, timestamp
 
 Progress: TypeAlias = Callable[[int], None]
 
@@ -268,6 +268,7 @@ class Project(Sharing):
         new_type = None if type is None else label(type, "artifact type")
         with self._store.writing() as connection:
             key = find_artifact(connection, known_name(name))
+            artifacts.touch_artifact(connection, key, timestamp())
             if words is not None:
                 artifacts.update_artifact_description(connection, key, words or None)
             if new_type is not None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from pathlib import Path
+from typing import Final, TypeAlias
 
 from lineage.blobs import INLINE_LIMIT
 from lineage.errors import InvalidInputError
 from lineage.handles import Run, Version
+from lineage.portable.filling import FillReport, fill
+from lineage.portable.foreign import Limits
+from lineage.portable.merging import MergeReport, MergeRequest, merge
 from lineage.portable.packing import PackReport, PackRequest, UnpackReport, pack, unpack
+from lineage.portable.plan import ALIAS_POLICIES, POLICIES, AliasPolicy, Policies, Policy
 from lineage.portable.selection import WHICH, Selection, Which
 from lineage.questions import Questions
 from lineage.run import ActiveRun
@@ -18,6 +23,10 @@ from lineage.values import Reference, callback, file_path, label, listed, shown
 Progress: TypeAlias = Callable[[int], None]
 Selected: TypeAlias = str | Reference | Version | Run | ActiveRun
 """What can be packed by itself: a reference, the name of an artifact, a run."""
+MAX_SIZE: Final = 1 << 40
+"""Bytes that a file from elsewhere may have if nothing else is said: a tebibyte."""
+MAX_ENTRIES: Final = 50_000_000
+"""Rows that it may hold: a pack of ten million files has some thirty million."""
 
 
 class Sharing(Questions):
@@ -86,6 +95,104 @@ class Sharing(Questions):
             StateError: This thread is inside a batch or a snapshot.
         """
         return unpack(self._store, larger_than=INLINE_LIMIT, progress=callback(progress))
+
+    def merge(  # noqa: PLR0913 (each by keyword)
+        self,
+        other: str | os.PathLike[str] | Sharing,
+        *,
+        aliases: AliasPolicy = "ours",
+        metadata: Policy = "ours",
+        dry_run: bool = False,
+        max_size: int = MAX_SIZE,
+        max_entries: int = MAX_ENTRIES,
+        progress: Progress | None = None,
+    ) -> MergeReport:
+        """Take in another project, packed or live, and return what came in, and under which references.
+
+        What both have is recognised by its id and not doubled; merging again adds nothing. New versions of an
+        artifact that both have get our next numbers. Nothing of theirs deletes anything here, and what is deleted
+        here stays so. The file is not trusted: it is checked whole before anything of it is believed. All of it
+        comes in, in one transaction, or nothing.
+
+        Args:
+            other: The other project, or its file.
+            aliases: Where an alias names different versions: ``"ours"`` stays, ``"theirs"`` moves it, ``"newest"``
+                takes the one moved last, and ``"both"`` puts theirs beside it as ``theirs/<alias>``. One that is
+                protected here never moves.
+            metadata: Where words about a version, run or artifact differ: ``"ours"``, ``"theirs"``, or the
+                ``"newest"`` edit.
+            dry_run: Only report.
+            max_size: Bytes that the file may have.
+            max_entries: Rows that it may hold.
+            progress: Told the bytes taken over.
+
+        Raises:
+            ConflictError: A name has another type here, a run or version is another one; all reasons are named.
+            CycleError: Together the two would have a cycle.
+            FormatError: It is no project file, or not as its format says.
+            CorruptionError: It is damaged or forged.
+            InvalidInputError: It holds more than is allowed, or is this project.
+            NotFoundError: There is no such file, or bytes it should have are missing.
+            StateError: This thread is inside a batch or a snapshot.
+
+        Example:
+            >>> import lineage, tempfile
+            >>> folder = tempfile.mkdtemp()
+            >>> ours, theirs = (lineage.open(f"{folder}/{name}.lineage") for name in ("ours", "theirs"))
+            >>> for project in (ours, theirs):
+            ...     _ = project.log_artifact(lineage.Artifact("iv3", type="model"), force_new_version=True)
+            >>> ours.merge(theirs).references
+            (Renamed(theirs='iv3:v0', ours='iv3:v1'),)
+            >>> ours.merge(theirs).versions
+            0
+        """
+        if aliases not in ALIAS_POLICIES:
+            raise InvalidInputError(f"aliases {shown(aliases)}: say one of {', '.join(map(repr, ALIAS_POLICIES))}")
+        if metadata not in POLICIES:
+            raise InvalidInputError(f"metadata {shown(metadata)}: say one of {', '.join(map(repr, POLICIES))}")
+        limits = _limits(max_size, max_entries)
+        request = MergeRequest(Policies(aliases, metadata), limits, dry_run, callback(progress))
+        return merge(self._store, _file_of(other), request)
+
+    def fill(
+        self,
+        other: str | os.PathLike[str] | Sharing,
+        *,
+        max_size: int = MAX_SIZE,
+        max_entries: int = MAX_ENTRIES,
+        progress: Progress | None = None,
+    ) -> FillReport:
+        """Bring the bytes that were left out when this project was packed, as far as another project has them.
+
+        Each is hashed on its way in. What the other does not have stays left out; a second call finds nothing to do.
+
+        Args:
+            other: The other project, or its file.
+            max_size: Bytes that the file may have.
+            max_entries: Rows that it may hold.
+            progress: Told the bytes brought.
+
+        Raises:
+            CorruptionError: Its bytes, or the file, are damaged; what was brought before stays.
+            FormatError: It is no project file.
+            NotFoundError: There is no such file.
+            ReadOnlyError: This project is read-only.
+            StateError: This thread is inside a batch or a snapshot.
+        """
+        return fill(self._store, _file_of(other), _limits(max_size, max_entries), callback(progress))
+
+
+def _file_of(other: object) -> Path:
+    if isinstance(other, Sharing):
+        return other._store.path  # noqa: SLF001 (projects are ours)
+    return file_path(other, "path of a project file").absolute()
+
+
+def _limits(size: object, entries: object) -> Limits:
+    for name, value in (("max_size", size), ("max_entries", entries)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise InvalidInputError(f"{name} {shown(value)}: give a whole number, 0 or more")
+    return Limits(size, entries)  # type: ignore[arg-type]  # just looked at
 
 
 def _one(select: Iterable[Selected] | Selected) -> Iterable[Selected]:

@@ -47,6 +47,10 @@ COMMANDS = [
     "size",
     "verify",
     "repair",
+    "pack",
+    "unpack",
+    "merge",
+    "fill",
     "demo",
     "completion",
 ]

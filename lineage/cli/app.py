@@ -61,6 +61,8 @@ _SECTIONS: Final = {
     "Share": {
         "pack": "portable",
         "unpack": "portable",
+        "merge": "portable",
+        "fill": "portable",
     },
     "Upkeep": {
         "rm": "delete",

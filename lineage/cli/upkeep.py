@@ -96,10 +96,10 @@ def size(settings: Settings, name: str | None) -> None:
 @click.option("--content/--no-content", default=True, help="Hash all bytes, or only see whether they are there.")
 @click.pass_context
 def verify(context: click.Context, settings: Settings, file: str | None, content: bool) -> None:  # noqa: FBT001 (an option)
-    """Check every row, edge and byte of the project, or of a packed FILE, and report what is wrong.
+    """Check every row, edge and byte, and report what is wrong.
 
-    Nothing is changed. Exits with 10 if there is an error; warnings are none. Of a packed file the digest that
-    "lineage pack" printed is printed again, if the seal holds.
+    Of the project, or of a packed FILE. Nothing is changed. Exits with 10 if there is an error; warnings are none.
+    Of a packed file the digest that "lineage pack" printed is printed again, if the seal holds.
     """
     if file is not None:
         settings.project = file

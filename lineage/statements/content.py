@@ -170,6 +170,17 @@ def entries_of(connection: sqlite3.Connection, version: int) -> Iterator[Entry]:
         yield _entry(row)
 
 
+def entries_of_part(connection: sqlite3.Connection, part: int) -> list[Entry]:
+    """Return the entries of a part in the order of their paths."""
+    rows = connection.execute(
+        """SELECT e.path, coalesce(b.digest, e.uri_digest), coalesce(b.size, e.uri_size), e.uri,
+                  e.blob IS NOT NULL, e.extra, NULL
+           FROM entry e LEFT JOIN blob b ON b.id = e.blob WHERE e.part = ? ORDER BY e.path""",
+        (part,),
+    )
+    return [_entry(row) for row in rows]
+
+
 def entry_at(connection: sqlite3.Connection, version: int, path: str) -> Entry | None:
     """Return one entry of a version."""
     row = connection.execute(

@@ -1,0 +1,104 @@
+"""Statements that read every cell of a file from elsewhere, for checks that its own constraints do not give.
+
+On a connection that only reads, SQLite's integrity check looks at types, keys and NOT NULL, and at no CHECK.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+
+
+def encoding(connection: sqlite3.Connection) -> str:
+    """Return the encoding of the file's text."""
+    (name,) = connection.execute("PRAGMA encoding").fetchone()
+    return str(name)
+
+
+def row_total(connection: sqlite3.Connection) -> int:
+    """Return how many entries, versions, runs, metrics and edges there are."""
+    (count,) = connection.execute(
+        """SELECT (SELECT count(*) FROM entry) + (SELECT count(*) FROM version) + (SELECT count(*) FROM run)
+                + (SELECT count(*) FROM metric) + (SELECT count(*) FROM consumed) + (SELECT count(*) FROM blob)"""
+    ).fetchone()
+    return int(count)
+
+
+def cells(connection: sqlite3.Connection) -> Iterator[tuple[str, Iterable[tuple[object, ...]]]]:
+    """Yield each table's name and its rows, all columns that are not keys or checked elsewhere."""
+    yield "project", connection.execute("SELECT id, uid, created_at, partial FROM project")
+    yield (
+        "artifact",
+        connection.execute(
+            """SELECT name, type, description, next_number, created_at, deleted_at, project, edited_at FROM artifact"""
+        ),
+    )
+    yield "environment", connection.execute("SELECT digest, document FROM environment")
+    yield (
+        "run",
+        connection.execute(
+            """SELECT uid, name, job_type, "group", status, config, summary, notes, error, code, host, user, process,
+                      next_step, started_at, ended_at, deleted_at, edited_at FROM run"""
+        ),
+    )
+    yield "run_tag", connection.execute("SELECT tag FROM run_tag")
+    yield "metric", connection.execute("SELECT name, step, document, value, at FROM metric")
+    yield (
+        "version",
+        connection.execute(
+            """SELECT uid, number, description, metadata, step, created_at, deleted_at, ttl, edited_at FROM version"""
+        ),
+    )
+    yield "version_tag", connection.execute("SELECT tag FROM version_tag")
+    yield "alias", connection.execute("SELECT name, protected FROM alias")
+    yield "alias_event", connection.execute("SELECT name, at, user FROM alias_event")
+    yield "consumed", connection.execute("SELECT use_as FROM consumed WHERE use_as IS NOT NULL")
+    yield "reproduced", connection.execute("SELECT metadata, at FROM reproduced")
+    yield "blob", connection.execute("SELECT digest, size FROM blob")
+    yield "manifest", connection.execute("SELECT digest, file_count, size FROM manifest")
+    yield "part", connection.execute("SELECT digest FROM part")
+    yield "entry", connection.execute("SELECT path, blob, uri, uri_digest, uri_size, extra FROM entry")
+    yield "chunk", connection.execute("SELECT seq, length(data) FROM chunk")
+
+
+def histories_astray(connection: sqlite3.Connection) -> list[str]:
+    """Return the artifacts whose aliases moved from or to versions of others."""
+    rows = connection.execute(
+        """SELECT DISTINCT a.name FROM alias_event h JOIN artifact a ON a.id = h.artifact
+           LEFT JOIN version f ON f.id = h.from_version LEFT JOIN version t ON t.id = h.to_version
+           WHERE coalesce(f.artifact, h.artifact) <> h.artifact OR coalesce(t.artifact, h.artifact) <> h.artifact
+           ORDER BY a.name"""
+    )
+    return [row[0] for row in rows]
+
+
+def links_astray(connection: sqlite3.Connection) -> list[str]:
+    """Return the links that stand for themselves, for links, for other content, or stand in an artifact of versions."""
+    rows = connection.execute(
+        """SELECT a.name || ':v' || v.number FROM link k JOIN version v ON v.id = k.version
+           JOIN artifact a ON a.id = v.artifact JOIN version s ON s.id = k.source
+           WHERE s.manifest <> v.manifest OR EXISTS (SELECT 1 FROM link o WHERE o.version = s.id)
+              OR EXISTS (SELECT 1 FROM version w WHERE w.artifact = a.id
+                         AND w.id NOT IN (SELECT version FROM link)) ORDER BY 1"""
+    )
+    return [row[0] for row in rows]
+
+
+def foreign_astray(connection: sqlite3.Connection) -> list[str]:
+    """Return the artifacts of other projects that are not as those are: nodes without content."""
+    rows = connection.execute(
+        """SELECT DISTINCT a.name FROM artifact a LEFT JOIN version v ON v.artifact = a.id
+           WHERE (a.project IS NOT NULL AND (a.deleted_at IS NULL OR (v.id IS NOT NULL AND v.deleted_at IS NULL)
+                                             OR substr(a.name, 1, length(a.project) + 1) <> a.project || '/'))
+              OR (a.project IS NULL AND instr(a.name, '/') > 0) ORDER BY a.name"""
+    )
+    return [row[0] for row in rows]
+
+
+def sizes_contradicted(connection: sqlite3.Connection) -> list[str]:
+    """Return the digests of blobs whose pieces inside the file are not as many bytes as their row says."""
+    rows = connection.execute(
+        """SELECT b.digest FROM blob b
+           WHERE b.size <> (SELECT coalesce(sum(length(c.data)), b.size) FROM chunk c WHERE c.blob = b.id)"""
+    )
+    return [row[0] for row in rows]
