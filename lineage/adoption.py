@@ -8,35 +8,64 @@ from __future__ import annotations
 
 import sqlite3
 
-from lineage.errors import ConflictError, ErrorKind
+from lineage.errors import ConflictError, ErrorKind, NotFoundError
 from lineage.records import VersionRecord
 from lineage.statements import artifacts, content
+from lineage.statements.artifacts import Origin
 from lineage.values import known_name, new_uid, timestamp
 
 
-def adopt(connection: sqlite3.Connection, record: VersionRecord, project: str) -> int:
+def origin_of(connection: sqlite3.Connection, record: VersionRecord, called: str) -> Origin:
+    """Return the project that a version belongs to.
+
+    Args:
+        connection: Of the project that gave the record, which may itself have it from a third.
+        record: The version.
+        called: What that project is called: the name of its file without the ending.
+    """
+    return artifacts.origin(connection, record.name) or Origin(called, artifacts.project_uid(connection))
+
+
+def adopt(connection: sqlite3.Connection, record: VersionRecord, origin: Origin) -> int:
     """Return the row of another project's version, made if it is new.
 
     Args:
         connection: Of the project that names it, inside a write.
-        record: The version as its own project knows it.
-        project: What that project is called: the name of its file without the ending.
+        record: The version as the project knows it that gave it.
+        origin: The project that it belongs to.
 
     Raises:
         InvalidInputError: The project's name cannot be part of a reference, or is too long for one.
-        ConflictError: Another version is known by this name and number: two projects are called the same.
+        ConflictError: Another project of this name is known, or another version of this name and number.
+        NotFoundError: It is one of our own, and was deleted.
     """
     known = artifacts.version_by_uid(connection, record.uid)
     if known is not None:
-        return known
-    owner = record.project or project
-    name = known_name(record.name if record.project is not None else f"{owner}/{record.name}")
-    if artifacts.version_by_number(connection, name, record.number) is not None:
-        message = f"{name}:v{record.number} is known here as a version of another project that is called {owner!r} too"
+        return _live(connection, known)
+    name = known_name(record.name if record.project is not None else f"{origin.name}/{record.name}")
+    if artifacts.is_taken_by_another(connection, origin):
+        message = f"another project called {origin.name!r} is known here; give one of the two files another name"
         raise ConflictError(message, kind=ErrorKind.NAME_TAKEN)
-    at = timestamp()
+    if artifacts.version_by_number(connection, name, record.number) is not None:
+        message = f"another {name}:v{record.number} is known here: in {origin.name!r} the name was given anew"
+        raise ConflictError(message, kind=ErrorKind.NAME_TAKEN)
+    return _insert(connection, record, _artifact(connection, name, record.type, origin))
+
+
+def _live(connection: sqlite3.Connection, version: int) -> int:
+    (record,) = artifacts.version_records(connection, [version])
+    if record.deleted_at is not None:
+        message = f"{record.reference} was deleted; its lineage is still there, its content is not"
+        raise NotFoundError(message, kind=ErrorKind.VERSION_DELETED)
+    return version
+
+
+def _artifact(connection: sqlite3.Connection, name: str, type: str, origin: Origin) -> int:
     row = artifacts.artifact_row(connection, name)
-    artifact = row[0] if row else artifacts.insert_artifact(connection, new_uid(), name, record.type, at, project=owner)
+    return row[0] if row else artifacts.insert_artifact(connection, new_uid(), name, type, timestamp(), origin=origin)
+
+
+def _insert(connection: sqlite3.Connection, record: VersionRecord, artifact: int) -> int:
     return artifacts.insert_version(
         connection,
         uid=record.uid,

@@ -69,7 +69,8 @@ class Artifact:
 
     Attributes:
         ttl: How long the version is to live, from when it is logged until ``prune(expired=True)`` may take it;
-            None, which it is at first, is for good.
+            None, which it is at first, is for good. Content that is a version already lives longer for it, never
+            shorter.
 
     Raises:
         InvalidInputError: The name, type or metadata break a rule; the message says which.

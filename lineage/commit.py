@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from lineage.aliases import Mover, move_alias
@@ -142,7 +143,7 @@ def _log(store: Store, draft: Artifact, metadata: JsonObject, request: LogReques
     with store.database.read() as connection:
         if request.before is not None:
             request.before(connection)
-        _check_type(connection, draft)
+        _check_artifact(connection, draft)
         metadata = _with_metric(connection, draft.name, metadata, request)
         _refuse_worse(connection, draft.name, metadata, request)
     items, staging = draft_parts(draft)
@@ -205,7 +206,8 @@ def _name(connection: sqlite3.Connection, artifact: int, version: int, request: 
         request.then(connection, version)
 
 
-def _check_type(connection: sqlite3.Connection, draft: Artifact) -> None:
+def _check_artifact(connection: sqlite3.Connection, draft: Artifact) -> None:
+    """Refuse a draft whose name is that of a collection, or of an artifact of another type."""
     row = artifacts.artifact_row(connection, draft.name)
     if row is not None and row[2] is None and row[1] != draft.type:
         message = (
@@ -213,6 +215,9 @@ def _check_type(connection: sqlite3.Connection, draft: Artifact) -> None:
             f"log it with that type, or choose another name for type {draft.type!r}"
         )
         raise InvalidInputError(message, kind=ErrorKind.TYPE_CLASH)
+    if row is not None and artifacts.is_collection(connection, row[0]):
+        message = f"{draft.name!r} is a collection of links; log under another name, and link the version"
+        raise InvalidInputError(message, kind=ErrorKind.NAME_TAKEN)
 
 
 def _version(
@@ -230,18 +235,16 @@ def _version(
     else:
         version = known
         _note_reproduction(connection, draft.name, version, metadata, request)
+        _prolong(connection, version, ttl_seconds(draft.ttl), request.mover.at)
     _name(connection, artifact, version, request)
     return version
 
 
 def _artifact(connection: sqlite3.Connection, draft: Artifact, mover: Mover) -> int:
-    _check_type(connection, draft)
+    _check_artifact(connection, draft)
     row = artifacts.artifact_row(connection, draft.name)
     if row is None:
         return artifacts.insert_artifact(connection, new_uid(), draft.name, draft.type, mover.at)
-    if artifacts.is_collection(connection, row[0]):
-        message = f"{draft.name!r} is a collection of links; log under another name, and link the version"
-        raise InvalidInputError(message, kind=ErrorKind.NAME_TAKEN)
     if row[2] is not None:
         artifacts.revive_artifact(connection, row[0], draft.type)
     return row[0]
@@ -283,6 +286,15 @@ def _note_reproduction(
     run = request.mover.run
     if run is not None and edges.producer(connection, version) != run:
         edges.insert_reproduced(connection, version, run, metadata, request.mover.at)
+
+
+def _prolong(connection: sqlite3.Connection, version: int, ttl: int | None, at: str) -> None:
+    """Let a version that is logged again live as long as this log asks: what was logged now must not expire early."""
+    (record,) = artifacts.version_records(connection, [version])
+    if record.ttl is None:
+        return
+    age = (datetime.fromisoformat(at) - datetime.fromisoformat(record.created_at)) // timedelta(seconds=1)
+    artifacts.update_version_ttl(connection, version, None if ttl is None else max(record.ttl, age + ttl))
 
 
 def _on_newest(connection: sqlite3.Connection, name: str, entries: list[Entry]) -> list[Entry]:

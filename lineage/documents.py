@@ -110,6 +110,7 @@ class ArtifactDocument(Document):
     created_at: str
     deleted_at: str | None
     project: str | None
+    collection: bool
 
 
 class EntryDocument(Document):
@@ -164,18 +165,21 @@ class VersionPageDocument(VersionDocument):
     logged_by: RunDocument | None
     reproduced_by: list[RunDocument]
     used_by: list[RunDocument]
+    links: list[str]
     files: list[EntryDocument]
 
     @classmethod
     def from_version(cls, version: lineage.Version) -> Self:
-        """Return the page of a version; a deleted one has no files. Ask inside a snapshot."""
+        """Return the page of a version, without files where its content is not here. Ask inside a snapshot."""
         producer = version.logged_by()
+        files = version.files() if not version.deleted and version.project is None else []
         return cls(
             **_fields(VersionDocument, version.record),
             logged_by=None if producer is None else RunDocument.from_record(producer.record),
             reproduced_by=[RunDocument.from_record(run.record) for run in version.reproduced_by()],
             used_by=[RunDocument.from_record(run.record) for run in version.used_by()],
-            files=[] if version.deleted else [EntryDocument.from_record(entry) for entry in version.files()],
+            links=[link.reference for link in version.links()],
+            files=[EntryDocument.from_record(entry) for entry in files],
         )
 
 

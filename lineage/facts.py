@@ -144,7 +144,7 @@ class VersionFacts:
 
     @property
     def project(self) -> str | None:
-        """The name of the project it belongs to, where that is another: its content is there."""
+        """The name of the project that its content belongs to, where that is another: it is there, and not here."""
         return self.record.project
 
     @property

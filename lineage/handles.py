@@ -28,7 +28,7 @@ from lineage.jsondata import plain_object
 from lineage.records import Entry, MetricRow, RunRecord, VersionRecord
 from lineage.relations import Handle
 from lineage.statements import artifacts, content, edges, runs
-from lineage.store import Store
+from lineage.store import Store, refuse_foreign
 from lineage.upkeep import deletion
 from lineage.values import (
     LATEST,
@@ -170,7 +170,9 @@ class Version(VersionFacts, Handle):
     def __repr__(self) -> str:
         record = self.record
         aliases = f" [{', '.join(record.aliases)}]" if record.aliases else ""
-        return f"<Version {record.reference}{aliases} ({record.type}, {record.file_count} files, {record.size} bytes)>"
+        link = f" -> {record.link_to}" if record.link_to else ""
+        about = f"{record.type}, {record.file_count} files, {record.size} bytes"
+        return f"<Version {record.reference}{link}{aliases} ({about})>"
 
     def _repr_html_(self) -> str:
         return _html_table(repr(self), {"metadata": self.record.metadata, "digest": self.record.digest})
@@ -229,18 +231,16 @@ class Version(VersionFacts, Handle):
             raise NotFoundError(message, kind=ErrorKind.ENTRY_NOT_FOUND)
         return found
 
-    def _check_live(self, connection: sqlite3.Connection) -> None:
-        if self._current(connection).deleted_at is not None:
+    def _check_live(self, connection: sqlite3.Connection) -> VersionRecord:
+        record = self._current(connection)
+        if record.deleted_at is not None:
             message = f"{self.reference} was deleted; its lineage is still there, its content is not"
             raise NotFoundError(message, kind=ErrorKind.VERSION_DELETED)
+        return record
 
     def _check_here(self, connection: sqlite3.Connection) -> None:
         """Refuse a version whose content is not in this project: one that was deleted, or belongs to another."""
-        self._check_live(connection)
-        (source,) = artifacts.version_records(connection, [self.record.source])
-        if source.project is not None:
-            message = f"{source.reference} belongs to project {source.project!r}: open that for its content"
-            raise NotFoundError(message, kind=ErrorKind.CONTENT_MISSING)
+        refuse_foreign(self._check_live(connection))
 
     def open(self, path: str, mode: str = "rb", encoding: str | None = None) -> IO[Any]:
         """Open one file for reading, without a download.
@@ -400,7 +400,7 @@ class Version(VersionFacts, Handle):
 
         Raises:
             InvalidInputError: One of them breaks a rule; nothing is changed.
-            NotFoundError: The version was deleted.
+            NotFoundError: The version was deleted, or belongs to another project.
             ReadOnlyError: The project is read-only.
         """
         new_description = None if description is None else prose(description, f"description of {self.reference}")
@@ -418,8 +418,8 @@ class Version(VersionFacts, Handle):
             if new_tags is not None:
                 artifacts.clear_version_tags(connection, source)
                 artifacts.add_version_tags(connection, source, new_tags)
-            if seconds is not None:
-                artifacts.update_version_ttl(connection, source, None if ttl == timedelta.max else seconds)
+            if ttl is not None:
+                artifacts.update_version_ttl(connection, source, seconds)
         return self.refresh()
 
     def add_alias(self, alias: str, *, protect: bool | None = None, override: bool = False) -> Self:
@@ -433,13 +433,14 @@ class Version(VersionFacts, Handle):
         Raises:
             InvalidInputError: The alias breaks a rule, or is ``latest``, which every log moves.
             ConflictError: It is protected.
-            NotFoundError: The version was deleted.
+            NotFoundError: The version was deleted, or belongs to another project; a link to it can have aliases here.
         """
         if alias_name(alias) == LATEST:
             message = "alias 'latest' follows what was logged last; choose another to pin a version"
             raise InvalidInputError(message, kind=ErrorKind.ALIAS_INVALID)
         with self._store.writing() as connection:
-            self._check_live(connection)
+            if self._check_live(connection).link_to is None:
+                refuse_foreign(self.record)
             artifact = self._artifact(connection)
             move_alias(connection, artifact, alias, self.record.id, mover(), protect=protect, override=override)
         return self.refresh()
@@ -476,13 +477,13 @@ class Version(VersionFacts, Handle):
         Of a link, only the link goes. With a version go the links that stand for it.
 
         Args:
-            delete_aliases: Delete although aliases name it, or links that aliases name; ``latest`` moves to the
-                highest version left.
+            delete_aliases: Delete although aliases name it, or links in collections stand for it; ``latest`` moves
+                to the highest version left.
             override: Also where an alias is protected.
 
         Raises:
-            ConflictError: An alias names it.
-            NotFoundError: It was deleted before.
+            ConflictError: An alias names it, or a link stands for it.
+            NotFoundError: It was deleted before, or belongs to another project.
         """
         with self._store.database.read() as connection:
             self._current(connection)

@@ -23,7 +23,7 @@ from lineage.sharing import Sharing
 from lineage.sources import Loggable, LogOptions, as_draft
 from lineage.starting import start_run
 from lineage.statements import artifacts, runs
-from lineage.store import find_artifact, find_project, find_run, open_store
+from lineage.store import find_own_artifact, find_project, find_run, open_store
 from lineage.upkeep import collection, deletion, verification
 from lineage.upkeep.collection import GcReport
 from lineage.upkeep.deletion import PruneReport, PruneRules
@@ -267,7 +267,7 @@ class Project(Sharing):
         words = None if description is None else prose(description, f"description of artifact {shown(name)}")
         new_type = None if type is None else label(type, "artifact type")
         with self._store.writing() as connection:
-            key = find_artifact(connection, known_name(name))
+            key = find_own_artifact(connection, known_name(name))
             artifacts.touch_artifact(connection, key, timestamp())
             if words is not None:
                 artifacts.update_artifact_description(connection, key, words or None)

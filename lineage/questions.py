@@ -150,12 +150,16 @@ class Questions:
         limit: int | None = None,
         include_deleted: bool = False,
     ) -> Listing[Version]:
-        """Return the versions that pass, oldest first. Arguments and errors as for :meth:`runs`."""
+        """Return the versions that pass, oldest first. Arguments and errors as for :meth:`runs`.
+
+        Links in collections are among them, and what is known of other projects: ``{"link_to": None}`` and
+        ``{"project": None}`` leave those out.
+        """
         query = lists.Query(
             lists.VERSION_FIELDS, _with(where, name=artifact, type=type, aliases=alias, tags=tags), order
         )
         if not include_deleted:
-            query.add("v.deleted_at IS NULL", {})
+            query.add("v.deleted_at IS NULL OR a.project IS NOT NULL", {})
 
         def find() -> Sequence[int]:
             with self._store.database.read() as connection:
@@ -185,7 +189,7 @@ class Questions:
         """Return the artifacts that pass, by name. Arguments and errors as for :meth:`runs`."""
         query = lists.Query(lists.ARTIFACT_FIELDS, _with(where, type=type), order)
         if not include_deleted:
-            query.add("a.deleted_at IS NULL", {})
+            query.add("a.deleted_at IS NULL OR a.project IS NOT NULL", {})
 
         def find() -> Sequence[int]:
             with self._store.database.read() as connection:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from lineage.adoption import adopt
-from lineage.errors import ErrorKind, InvalidInputError, NotFoundError
+from lineage.adoption import adopt, origin_of
+from lineage.errors import ErrorKind, InvalidInputError
 from lineage.graph import Key, refuse_cycle
 from lineage.handles import Version
 from lineage.statements import artifacts, edges
@@ -62,16 +62,21 @@ def named_version(connection: sqlite3.Connection, store: Store, version: str | R
 
     Raises:
         NotFoundError: There is none, or it was deleted.
-        InvalidInputError: It is no reference.
+        InvalidInputError: It is no reference, or its project has a name that no reference can hold.
         ConflictError: Another project of the same name is known here.
     """
     if isinstance(version, Version) and version._store.path != store.path:  # noqa: SLF001 (handles are ours)
-        source = version.source().refresh()
-        if source.deleted:
-            message = f"{source.reference} of project {str(source._store.path)!r} was deleted"  # noqa: SLF001
-            raise NotFoundError(message, kind=ErrorKind.VERSION_DELETED)
-        return adopt(connection, source.record, source._store.path.stem)  # noqa: SLF001
+        return _adopted(connection, version)
     return resolve_version(connection, store, version)
+
+
+def _adopted(connection: sqlite3.Connection, version: Version) -> int:
+    home = version._store  # noqa: SLF001 (handles are ours)
+    with home.database.read() as other:
+        version._check_live(other)  # noqa: SLF001
+        (record,) = artifacts.version_records(other, [version.key.row])
+        origin = origin_of(other, record, home.path.stem)
+    return adopt(connection, record, origin)
 
 
 def consume(connection: sqlite3.Connection, run: int, version: int, use_as: str | None) -> None:
@@ -92,13 +97,22 @@ def produce(connection: sqlite3.Connection, run: int, version: int) -> None:
 
     Raises:
         CycleError: The run is downstream of the version.
+        InvalidInputError: The version belongs to another project.
     """
+    _refuse_foreign(connection, version)
     maker = edges.producer(connection, version)
     if maker is None:
         refuse_cycle(connection, Key("run", run), Key("version", version))
         edges.insert_produced(connection, version, run)
     elif maker != run:
         edges.insert_reproduced(connection, version, run, {}, timestamp())
+
+
+def _refuse_foreign(connection: sqlite3.Connection, version: int) -> None:
+    (record,) = artifacts.version_records(connection, [version])
+    if record.project is not None:
+        message = f"{record.reference} belongs to project {record.project!r}: what made it is recorded there"
+        raise InvalidInputError(message)
 
 
 def check_type(connection: sqlite3.Connection, version: int, type: str | None) -> None:

@@ -39,7 +39,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactRecord:
-    """A name, its type, and how many versions it has; `project` where it belongs to another project."""
+    """A name, its type, and how many versions it has.
+
+    Attributes:
+        project: The project it belongs to, where that is another; only the places of versions in the graph are here.
+        collection: Whether its versions are links to versions of other artifacts.
+    """
 
     id: int = field(repr=False)
     uid: str = field(repr=False)
@@ -50,6 +55,7 @@ class ArtifactRecord:
     created_at: str
     deleted_at: str | None
     project: str | None
+    collection: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ class VersionRecord:
     """One immutable content of an artifact; size in bytes, times in UTC, `ttl` in seconds.
 
     Attributes:
-        project: The project it belongs to, where that is another; only its place in the graph is here then.
+        project: The project its content belongs to, where that is another; only its place in the graph is here then.
         link_to: For a link in a collection: the reference of the version it stands for.
     """
 

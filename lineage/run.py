@@ -248,9 +248,10 @@ class ActiveRun:
             else:
                 version = named_version(connection, self._store, artifact)
             use(connection, version)
-            if isinstance(artifact, Version) and artifact._store.path != self._store.path:  # noqa: SLF001 (handles are ours)
+            found = Version(self._store, artifacts.version_records(connection, [version])[0])
+            if found.project is not None and isinstance(artifact, Version):
                 return artifact  # here is only its node; its content is where it came from
-            return Version(self._store, artifacts.version_records(connection, [version])[0])
+            return found
 
     @overload
     def log_artifact(

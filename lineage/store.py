@@ -15,6 +15,7 @@ from lineage.blobs import BlobFolder
 from lineage.database import Database, check_format, connect, copy_database, create_database, translated
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, ReadOnlyError
 from lineage.migrations import FORMAT_VERSION, SCHEMA_DIR, build_project, check_schema, migrate, scripts
+from lineage.records import VersionRecord
 from lineage.statements import artifacts, portable, runs
 from lineage.system import note_own, storage_errors, sync_folder, unique_name
 from lineage.values import LATEST, Reference
@@ -132,7 +133,18 @@ def _check(store: Store) -> None:
     if store.blobs.root.is_dir():
         note_own(store.blobs.root)
     if version < FORMAT_VERSION:
+        _refuse_to_upgrade(store, version)
         upgrade(store, SCHEMA_DIR / "migrations")
+
+
+def _refuse_to_upgrade(store: Store, version: int) -> None:
+    if store.database.read_only:
+        message = (
+            f"{str(store.path)!r} has format {version}, which is brought up to {FORMAT_VERSION} when it is opened for "
+            "writing, and this is for reading only: open it once without read_only, or copy it, with its .blobs "
+            "folder, to where it can be written"
+        )
+        raise ReadOnlyError(message)
 
 
 def upgrade(store: Store, folder: Path) -> int:
@@ -196,6 +208,31 @@ def find_artifact(connection: sqlite3.Connection, name: str) -> int:
     if row is None or row[2] is not None:
         raise NotFoundError(f"no artifact {name!r}", kind=ErrorKind.ARTIFACT_NOT_FOUND)
     return row[0]
+
+
+def find_own_artifact(connection: sqlite3.Connection, name: str) -> int:
+    """Return the live artifact of this name that can be changed here.
+
+    Raises:
+        NotFoundError: There is none, or it belongs to another project.
+    """
+    key = find_artifact(connection, name)
+    origin = artifacts.origin(connection, name)
+    if origin is not None:
+        message = f"{name!r} belongs to project {origin.name!r}: change it there; here it is part of the lineage"
+        raise NotFoundError(message, kind=ErrorKind.ARTIFACT_NOT_FOUND)
+    return key
+
+
+def refuse_foreign(record: VersionRecord) -> None:
+    """Refuse a version of which only the place in the graph is here.
+
+    Raises:
+        NotFoundError: It belongs to another project.
+    """
+    if record.project is not None:
+        message = f"{record.reference} belongs to project {record.project!r}; open that one: only its place is here"
+        raise NotFoundError(message, kind=ErrorKind.CONTENT_MISSING)
 
 
 def find_version(

@@ -282,16 +282,16 @@ def listed(values: Iterable[T], what: str) -> tuple[T, ...]:
 
 
 def ttl_seconds(ttl: object) -> int | None:
-    """Return a time to live as the store keeps it: whole seconds, at least one; None is for good.
+    """Return a time to live in seconds, at least one; None is for good, and so is ``timedelta.max``.
 
     Raises:
         InvalidInputError: It is no timedelta, or not positive.
     """
-    if ttl is None:
+    if ttl is None or ttl == timedelta.max:
         return None
     if not isinstance(ttl, timedelta) or ttl <= timedelta():
-        raise InvalidInputError(f"ttl {shown(ttl)}: give a positive timedelta, or None for good")
-    return max(1, int(ttl.total_seconds()))
+        raise InvalidInputError(f"ttl {shown(ttl)}: give a positive timedelta, or timedelta.max for good")
+    return max(1, ttl // timedelta(seconds=1))
 
 
 def callback(progress: Callable[[int], None] | None) -> Callable[[int], None] | None:
@@ -422,7 +422,7 @@ def timestamp_text(moment: datetime) -> str:
     """Return `moment` as the store writes it; a naive one is taken as local time.
 
     Example:
-        >>> from datetime import UTC, datetime, timedelta
+        >>> from datetime import UTC, datetime
         >>> timestamp_text(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
         '2026-01-02T03:04:05.000000Z'
     """

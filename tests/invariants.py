@@ -21,6 +21,7 @@ def assert_store_sound(project: lineage.Project, *, strays: bool = True) -> None
     assert_edges_have_ends(project)
     assert_numbers_dense(project)
     assert_aliases_right(project)
+    assert_links_right(project)
     assert nx.is_directed_acyclic_graph(project.graph())
     assert_no_staging(project)
 
@@ -39,8 +40,11 @@ def assert_edges_have_ends(project: lineage.Project) -> None:
 
 
 def assert_numbers_dense(project: lineage.Project) -> None:
-    """Fail unless each artifact's versions, deleted ones too, are numbered 0 to n - 1 and n comes next."""
-    for row in project.sql("SELECT id, name, next_number FROM artifact"):
+    """Fail unless each artifact's versions, deleted ones too, are numbered 0 to n - 1 and n comes next.
+
+    Of another project's artifact only the versions that were named are here.
+    """
+    for row in project.sql("SELECT id, name, next_number FROM artifact WHERE project IS NULL"):
         found = project.sql("SELECT number FROM version WHERE artifact = ? ORDER BY number", [row["id"]])
         assert [one["number"] for one in found] == list(range(row["next_number"])), row["name"]
 
@@ -68,6 +72,28 @@ def assert_aliases_right(project: lineage.Project) -> None:
             if event["to_version"] is not None:
                 replayed[event["name"]] = event["to_version"]
         assert replayed == named, row["name"]
+
+
+def assert_links_right(project: lineage.Project) -> None:
+    """Fail unless links stand for versions, with their content, and only links lie where one does."""
+    rows = project.sql(
+        """SELECT k.version FROM link k JOIN version v ON v.id = k.version JOIN artifact a ON a.id = v.artifact
+           JOIN version s ON s.id = k.source JOIN artifact b ON b.id = s.artifact
+           WHERE v.manifest <> s.manifest OR a.project IS NOT NULL
+              OR k.source IN (SELECT version FROM link)
+              OR (v.deleted_at IS NULL AND s.deleted_at IS NOT NULL AND b.project IS NULL)"""
+    )
+    assert rows == []
+    mixed = project.sql(
+        """SELECT v.artifact FROM version v LEFT JOIN link k ON k.version = v.id
+           GROUP BY v.artifact HAVING count(k.version) NOT IN (0, count(*))"""
+    )
+    assert mixed == []
+    foreign = project.sql(
+        """SELECT v.id FROM version v JOIN artifact a ON a.id = v.artifact
+           WHERE a.project IS NOT NULL AND (v.deleted_at IS NULL OR v.id IN (SELECT version FROM produced))"""
+    )
+    assert foreign == []
 
 
 def assert_no_staging(project: lineage.Project) -> None:

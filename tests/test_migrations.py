@@ -41,10 +41,26 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+NEXT = FORMAT_VERSION + 1
+LAST = FORMAT_VERSION + 2
+COPY = f"p.lineage.format{FORMAT_VERSION}"
+
+
+@pytest.fixture
+def later(tmp_path: Path) -> Path:
+    """Migrations of a made-up library that reads two formats more than ours; what made ours is not to be run again."""
+    folder = tmp_path / "later"
+    folder.mkdir()
+    (folder / "0001_first.sql").write_text("CREATE TABLE one (a INTEGER);\n")
+    (folder / f"{NEXT:04}_next.sql").write_text("CREATE TABLE two (a INTEGER);\nINSERT INTO two VALUES (2);\n")
+    (folder / f"{LAST:04}_last.sql").write_text("INSERT INTO two VALUES (3);\n")
+    return folder
+
+
 def newer(path: Path) -> Store:
     """Return the store as that library would open it."""
     blobs = BlobFolder(path.with_suffix(".blobs"), timeout=30)
-    database = Database(path, format_version=3, lock_path=blobs.write_lock, read_only=False, timeout=30)
+    database = Database(path, format_version=LAST, lock_path=blobs.write_lock, read_only=False, timeout=30)
     return Store(path, database, blobs)
 
 
@@ -190,54 +206,54 @@ def test_migrations_are_numbered_without_a_gap() -> None:
 # --- upgrade ---
 
 
-def test_upgrade_of_an_older_project_keeps_a_copy_and_all_it_held(project: lineage.Project, folder: Path) -> None:
+def test_upgrade_of_an_older_project_keeps_a_copy_and_all_it_held(project: lineage.Project, later: Path) -> None:
     """The new format is there, and the file as it was lies beside it and still opens."""
     log(project, "hello")
 
-    assert upgrade(newer(project.file), folder) == 3
+    assert upgrade(newer(project.file), later) == LAST
 
-    copy = project.file.with_name("p.lineage.format1")
-    assert (tables(project.file), answers(project.file, "PRAGMA user_version")) == (["two"], [3])
-    assert (tables(copy), answers(copy, "PRAGMA user_version")) == ([], [1])
+    copy = project.file.with_name(COPY)
+    assert (tables(project.file), answers(project.file, "PRAGMA user_version")) == (["two"], [LAST])
+    assert (tables(copy), answers(copy, "PRAGMA user_version")) == ([], [FORMAT_VERSION])
     copy.rename(project.file)
     assert lineage.open(project.file).version("d").open("a").read() == b"hello"
     assert_store_sound(lineage.open(project.file))
 
 
-def test_upgrade_of_a_project_that_has_it_already_makes_no_copy(project: lineage.Project, folder: Path) -> None:
+def test_upgrade_of_a_project_that_has_it_already_makes_no_copy(project: lineage.Project, later: Path) -> None:
     """Whoever comes second finds nothing to do and leaves nothing behind."""
-    upgrade(newer(project.file), folder)
+    upgrade(newer(project.file), later)
 
-    assert upgrade(newer(project.file), folder) == 3
+    assert upgrade(newer(project.file), later) == LAST
 
     assert answers(project.file, "SELECT a FROM two ORDER BY a") == [2, 3]
-    assert sorted(path.name for path in project.file.parent.glob("*.format*")) == ["p.lineage.format1"]
+    assert sorted(path.name for path in project.file.parent.glob("*.format*")) == [COPY]
 
 
-def test_upgrade_keeps_a_copy_that_is_there(project: lineage.Project, folder: Path) -> None:
+def test_upgrade_keeps_a_copy_that_is_there(project: lineage.Project, later: Path) -> None:
     """An earlier copy is somebody's way back, and is not written over."""
-    copy = project.file.with_name("p.lineage.format1")
+    copy = project.file.with_name(COPY)
     copy.write_text("theirs")
 
-    upgrade(newer(project.file), folder)
+    upgrade(newer(project.file), later)
 
     assert copy.read_text() == "theirs"
 
 
-def test_upgrade_that_fails_leaves_the_project_as_it_was(project: lineage.Project, folder: Path) -> None:
+def test_upgrade_that_fails_leaves_the_project_as_it_was(project: lineage.Project, later: Path) -> None:
     """A broken script changes nothing, and the project goes on in its format."""
     log(project, "hello")
-    (folder / "0004_broken.sql").write_text("INSERT INTO nowhere VALUES (1);")
+    (later / f"{LAST + 1:04}_broken.sql").write_text("INSERT INTO nowhere VALUES (1);")
 
     with pytest.raises(lineage.CorruptionError, match="nowhere"):
-        upgrade(newer(project.file), folder)
+        upgrade(newer(project.file), later)
 
-    assert (tables(project.file), answers(project.file, "PRAGMA user_version")) == ([], [1])
+    assert (tables(project.file), answers(project.file, "PRAGMA user_version")) == ([], [FORMAT_VERSION])
     assert log(project, "more").reference == "d:v1"
 
 
 def test_upgrade_that_cannot_keep_a_copy_changes_nothing(
-    project: lineage.Project, folder: Path, monkeypatch: pytest.MonkeyPatch
+    project: lineage.Project, later: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a way back there is no upgrade, and nothing temporary stays."""
 
@@ -250,9 +266,9 @@ def test_upgrade_that_cannot_keep_a_copy_changes_nothing(
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", broken)
         with pytest.raises(lineage.StorageError, match="cannot keep a copy of the older file: the disk is broken"):
-            upgrade(newer(project.file), folder)
+            upgrade(newer(project.file), later)
 
-    assert answers(project.file, "PRAGMA user_version") == [1]
+    assert answers(project.file, "PRAGMA user_version") == [FORMAT_VERSION]
     assert sorted(path.name for path in project.file.parent.iterdir()) == before
 
 
@@ -263,18 +279,18 @@ def upgraded(door: Connection, path: str, folder: str) -> int:
     return upgrade(store, Path(folder))
 
 
-def test_upgrade_by_two_processes_is_done_once(project: lineage.Project, folder: Path) -> None:
+def test_upgrade_by_two_processes_is_done_once(project: lineage.Project, later: Path) -> None:
     """Who waited for the lock finds it done; both go on in the new format, and there is one copy."""
     log(project, "hello")
-    work = (upgraded, str(project.file), str(folder))
+    work = (upgraded, str(project.file), str(later))
 
     with started(work, work) as crew:
         together(crew)
         formats = [heard(door) for _, door in crew]
 
-    assert formats == [3, 3]
+    assert formats == [LAST, LAST]
     assert answers(project.file, "SELECT a FROM two ORDER BY a") == [2, 3]
-    assert sorted(path.name for path in project.file.parent.glob("*.format*")) == ["p.lineage.format1"]
+    assert sorted(path.name for path in project.file.parent.glob("*.format*")) == [COPY]
 
 
 # --- what open does ---
@@ -296,12 +312,12 @@ def test_open_of_a_newer_format_is_refused_with_both_numbers(project: lineage.Pr
     assert project.file.read_bytes() == before
 
 
-def test_call_on_a_project_that_was_upgraded_meanwhile_is_refused(project: lineage.Project, folder: Path) -> None:
+def test_call_on_a_project_that_was_upgraded_meanwhile_is_refused(project: lineage.Project, later: Path) -> None:
     """A program that opened it before does not write the old format into the new."""
     log(project, "hello")
-    upgrade(newer(project.file), folder)
+    upgrade(newer(project.file), later)
 
-    with pytest.raises(lineage.FormatError, match="has format 3"):
+    with pytest.raises(lineage.FormatError, match=f"has format {LAST}"):
         log(project, "more")
 
 

@@ -242,7 +242,7 @@ class TestPrune:
             {"older_than": timedelta(days=-1)},
             {"older_than": 30},
             {"keep_last": 1, "type": ""},
-            {"keep_last": 1, "artifact": "a/b"},
+            {"keep_last": 1, "artifact": "a/b/c"},
         ],
     )
     def test_prune_without_sense_is_refused(self, history: lineage.Project, rules: dict[str, object]) -> None:

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from invariants import assert_nothing_left_over, assert_store_sound
 from model import Content, Key, Model, MRun, Refused
 from strategies import without_clashes
+from test_verify_repair import edit
 
 import lineage
 from lineage import LineageError
@@ -55,6 +57,7 @@ class Log:
     force: bool
     better: str | None
     how: str
+    ttl: int | None = None
 
     def contents(self) -> dict[str, Content]:
         """Return what the model keeps of its files."""
@@ -74,6 +77,7 @@ LOGS = st.builds(
     force=FLAG,
     better=st.sampled_from((None, None, None, None, None, None, "max", "min")),
     how=st.sampled_from(("new_file", "add_file", "add_dir")),
+    ttl=st.sampled_from((None, 1, 3)),
 )
 BATCHED = st.one_of(
     st.tuples(st.just("log"), LOGS),
@@ -84,7 +88,12 @@ BATCHED = st.one_of(
     st.tuples(st.just("update"), PICK, st.just({"n": 1}), st.none(), st.none()),
     st.tuples(st.just("delete"), PICK, FLAG, FLAG),
     st.tuples(st.just("finish"), PICK),
+    st.tuples(st.just("link"), PICK, st.just("Best models"), st.just(["best"])),
+    st.tuples(st.just("use_foreign"), PICK, PICK),
 )
+COLLECTIONS = st.sampled_from(("Best models", "Best models", "C", "data"))
+FOREIGN = {"ext": {"a": "one"}, "raw": {"dir/c": "large"}}
+"""What another project holds: artifacts of one version each."""
 
 
 class _Boom(Exception):  # noqa: N818 (not an error of anybody's)
@@ -101,6 +110,10 @@ class Store(RuleBasedStateMachine):
         self.project = lineage.open(self.folder / "p.lineage")
         self.outside = self.folder / "outside.bin"
         self.outside.write_bytes(b"outside")
+        other = lineage.open(self.folder / "other.lineage")
+        for name, files in FOREIGN.items():
+            other.log_artifact(draft(name, {path: BYTES[content] for path, content in files.items()}))
+        self.foreign = list(other.versions())
         self.model = Model()
         self.active: dict[str, lineage.ActiveRun] = {}
         self.logged: list[tuple[lineage.Artifact, Key]] = []
@@ -137,7 +150,7 @@ class Store(RuleBasedStateMachine):
         """Return every row that people can see the effect of."""
         tables = (
             "artifact", "run", "run_tag", "metric", "version", "version_tag", "alias", "alias_event", "consumed",
-            "produced", "reproduced",
+            "produced", "reproduced", "link",
         )  # fmt: skip
         with self.project.snapshot():
             return {table: self.project.sql(f"SELECT * FROM {table}") for table in tables}
@@ -173,6 +186,7 @@ class Store(RuleBasedStateMachine):
     def make_draft(self, spec: Log, type: str) -> lineage.Artifact:
         metadata = {} if spec.score is None else {"score": spec.score}
         made = lineage.Artifact(spec.name, type, metadata=metadata, incremental=spec.incremental)
+        made.ttl = None if spec.ttl is None else timedelta(hours=spec.ttl)
         if spec.how == "new_file":
             for path, content in spec.files.items():
                 with made.new_file(path, "wb") as file:
@@ -202,6 +216,7 @@ class Store(RuleBasedStateMachine):
             return self.model.log(
                 run, made.name, made.type, files, aliases=spec.aliases, tags=spec.tags, metadata=made.metadata,
                 description=made.description, incremental=made.incremental, force=spec.force, better=better,
+                ttl=None if made.ttl is None else made.ttl // timedelta(hours=1),
             )  # fmt: skip
 
         logger = self.project if run is None else self.active[run]
@@ -235,6 +250,8 @@ class Store(RuleBasedStateMachine):
         """Log what a version holds once more, under its name: it comes back, or is made again if that is forced."""
         key = self.key(pick)
         known, artifact = self.model.version(key), self.model.artifacts[key[0]]
+        if {" ", "/"} & set(artifact.name):
+            return  # no draft can bear it
         plain = {path: content for path, (content, uri) in known.files.items() if uri is None and content is not None}
         logger = None if run is None or not self.has_runs() else self.run(run)
         for force in forces if len(plain) == len(known.files) else ():
@@ -250,8 +267,8 @@ class Store(RuleBasedStateMachine):
     def log_next_draft(self, pick: int, spec: Log, drop: bool) -> None:
         """Go on from a version with new_draft."""
         key = self.key(pick)
-        if self.model.version(key).deleted:
-            self.both(lambda: self.model.live(key), lambda: self.handle(key).new_draft())
+        if self.both(lambda: self.model.here(key), lambda: self.handle(key).files()) is None:
+            self.both(lambda: self.model.here(key), lambda: self.handle(key).new_draft())
             return
         made = self.handle(key).new_draft()
         files = dict(self.model.version(key).files)
@@ -279,13 +296,13 @@ class Store(RuleBasedStateMachine):
         """Log an entry of another version, whose bytes are shared."""
         key = self.key(pick)
         known = self.model.version(key)
-        if known.deleted or not known.files:
+        if known.deleted or not known.files or self.model.artifacts[self.model.resolve(key)[0]].foreign:
             return
         path = min(known.files)
         entry = self.handle(key).entry(path)
         content, uri = known.files[path]
         if entry.stored:
-            uri = f"lineage:{self.handle(key).uid}/{path}"
+            uri = f"lineage:{self.handle(key).source().uid}/{path}"
         made = lineage.Artifact(spec.name, self.type_of(spec.name, spec.other_type))
         made.add_reference(entry, "shared")
         self.log_draft(made, None, {"shared": (content, uri)}, spec)
@@ -355,7 +372,26 @@ class Store(RuleBasedStateMachine):
         result = self.both(modelled, lambda: self.active[run].use_artifact(given))
         if result is not None:
             assert isinstance(result[1], lineage.Version)
-            assert result[1].reference == self.model.ref(key)
+            assert result[1].reference == self.model.ref(self.model.resolve(key))
+
+    def do_use_foreign(self, run_pick: int, pick: int) -> None:
+        if not self.has_runs():
+            return
+        run, version = self.run(run_pick), self.foreign[pick % len(self.foreign)]
+        files = {path: (BYTES[content], None) for path, content in FOREIGN[version.name].items()}
+
+        def modelled() -> None:
+            self.need_running(run)
+            self.model.use(run, self.model.adopt(f"other/{version.name}", files))
+
+        result = self.both(modelled, lambda: self.active[run].use_artifact(version))
+        assert result is None or result[1] is version
+
+    @precondition(has_runs)
+    @rule(run_pick=PICK, pick=PICK)
+    def use_foreign(self, run_pick: int, pick: int) -> None:
+        """Use a version of another project: its node is here from then on."""
+        self.do_use_foreign(run_pick, pick)
 
     @precondition(lambda self: self.has_runs() and self.has_versions())
     @rule(run_pick=PICK, pick=PICK, form=st.sampled_from(("version", "reference")))
@@ -376,8 +412,9 @@ class Store(RuleBasedStateMachine):
             if wanted not in (None, type):
                 raise Refused("InvalidInputError")
             return self.model.log(
-                None, made.name, type, spec.contents(), metadata=made.metadata, incremental=made.incremental, use=run
-            )
+                None, made.name, type, spec.contents(), metadata=made.metadata, incremental=made.incremental, use=run,
+                ttl=spec.ttl,
+            )  # fmt: skip
 
         result = self.both(modelled, lambda: self.active[run].use_artifact(made, type=wanted))
         if result is not None and result[0] is not None:
@@ -424,6 +461,8 @@ class Store(RuleBasedStateMachine):
             if alias in ("latest", "v1", "a/b"):
                 raise Refused("InvalidInputError")
             self.model.live(key)
+            if self.model.artifacts[key[0]].foreign:
+                raise Refused("NotFoundError")
             self.model.artifacts[key[0]].point(alias, key[1], protect, override)
 
         self.both(modelled, lambda: self.handle(key).add_alias(alias, protect=protect, override=override))
@@ -463,7 +502,7 @@ class Store(RuleBasedStateMachine):
         key = self.key(pick)
 
         def modelled() -> None:
-            version = self.model.live(key)
+            version = self.model.here(key)
             version.metadata = version.metadata if metadata is None else metadata
             version.description = version.description if description is None else description or None
             version.tags = version.tags if tags is None else set(tags)
@@ -484,6 +523,54 @@ class Store(RuleBasedStateMachine):
         self.do_update(pick, metadata, description, tags)
 
     @precondition(has_versions)
+    @rule(pick=PICK, ttl=st.none() | st.sampled_from((1, 3)))
+    def update_ttl(self, pick: int, ttl: int | None) -> None:
+        """Let a version live so long, or for good."""
+        key = self.key(pick)
+
+        def modelled() -> None:
+            self.model.here(key).ttl = ttl
+
+        wanted = timedelta.max if ttl is None else timedelta(hours=ttl)
+        self.both(modelled, lambda: self.handle(key).update(ttl=wanted))
+
+    def grow_older(self) -> None:
+        """Let two hours pass for all that is there."""
+        edit(self.project, "UPDATE version SET created_at = strftime('%Y-%m-%dT%H:%M:%f000Z', created_at, '-2 hours')")
+        for key in self.model.every_key():
+            self.model.version(key).age += 2
+
+    def do_link(self, pick: int, collection: str, aliases: list[str]) -> None:
+        if not self.has_versions():
+            return
+        key = self.key(pick)
+        result = self.both(
+            lambda: self.model.link(key, collection, aliases),
+            lambda: self.project.link(self.model.ref(key), collection, aliases=aliases),
+        )
+        if result is not None:
+            assert isinstance(result[1], lineage.Version)
+            assert result[1].reference == self.model.ref(result[0])
+            assert result[1].link_to == self.model.ref(self.model.resolve(result[0]))
+
+    @precondition(has_versions)
+    @rule(pick=PICK, collection=COLLECTIONS, aliases=ALIASES)
+    def link(self, pick: int, collection: str, aliases: list[str]) -> None:
+        """Link a version, a link or another project's version; also a deleted one, or to an artifact's name."""
+        self.do_link(pick, collection, aliases)
+
+    @precondition(lambda self: any(one.collection and one.versions for one in self.model.artifacts))
+    @rule(pick=PICK, delete_aliases=FLAG, override=FLAG)
+    def unlink(self, pick: int, delete_aliases: bool, override: bool) -> None:
+        """Take a link away, also one that is gone."""
+        links = [key for key in self.model.every_key() if self.model.version(key).source is not None]
+        key = links[pick % len(links)]
+        self.both(
+            lambda: self.model.delete(key, delete_aliases, override),
+            lambda: self.handle(key).delete(delete_aliases=delete_aliases, override=override),
+        )
+
+    @precondition(has_versions)
     @rule(pick=PICK, new=NAMES)
     def rename(self, pick: int, new: str) -> None:
         """Rename an artifact, also to a name that is taken."""
@@ -497,7 +584,7 @@ class Store(RuleBasedStateMachine):
             return
         key = self.key(pick)
         self.both(
-            lambda: self.model.artifacts[key[0]].delete(key[1], delete_aliases, override),
+            lambda: self.model.delete(key, delete_aliases, override),
             lambda: self.handle(key).delete(delete_aliases=delete_aliases, override=override),
         )
 
@@ -527,28 +614,49 @@ class Store(RuleBasedStateMachine):
             lambda: self.project.run(run).delete(delete_versions=delete_versions, delete_aliases=delete_aliases),
         )
 
-    @rule(name=st.none() | NAMES, keep_last=st.integers(1, 2), aliased=FLAG, tagged=FLAG, used=FLAG, dry=FLAG)
+    @rule(
+        name=st.none() | NAMES,
+        keep_last=st.none() | st.integers(1, 2),
+        aliased=FLAG,
+        tagged=FLAG,
+        used=FLAG,
+        later=st.none() | FLAG,
+        dry=FLAG,
+    )
     def prune(  # noqa: PLR0917 (hypothesis gives them by name)
-        self, name: str | None, keep_last: int, aliased: bool, tagged: bool, used: bool, dry: bool
+        self,
+        name: str | None,
+        keep_last: int | None,
+        aliased: bool,
+        tagged: bool,
+        used: bool,
+        later: bool | None,
+        dry: bool,
     ) -> None:
-        """Delete what no rule keeps; a dry run says the same and changes nothing."""
+        """Delete what no rule keeps, or what of it expired, now or later; a dry run says the same, changing nothing."""
+        expired = later is not None
+        if later:
+            self.grow_older()
 
         def modelled() -> tuple[str, ...]:
+            found = self.model.prunable(keep_last, aliased, tagged, used, expired)
             if name is not None:
                 self.model.need(name)
-            gone = [
-                key
-                for key in self.model.prunable(keep_last, aliased, tagged, used)
-                if name in (None, self.model.artifacts[key[0]].name)
-            ]
-            for artifact, number in gone if not dry else ():
-                self.model.artifacts[artifact].delete(number, delete_aliases=True, override=False)
+            gone = [key for key in found if name in (None, self.model.artifacts[key[0]].name)]
+            for key in gone if not dry else ():
+                self.model.delete(key, delete_aliases=True, override=False)
             return tuple(map(self.model.ref, gone))
 
         result = self.both(
             modelled,
             lambda: self.project.prune(
-                name, keep_last=keep_last, keep_aliased=aliased, keep_tagged=tagged, keep_used=used, dry_run=dry
+                name,
+                keep_last=keep_last,
+                keep_aliased=aliased,
+                keep_tagged=tagged,
+                keep_used=used,
+                expired=expired,
+                dry_run=dry,
             ),
         )
         if result is not None:
@@ -650,7 +758,7 @@ class Store(RuleBasedStateMachine):
     def assert_contents(self) -> None:
         for key in self.model.every_key():
             known, version = self.model.version(key), self.handle(key)
-            if known.deleted:
+            if known.deleted or self.model.artifacts[self.model.resolve(key)[0]].foreign:
                 with pytest.raises(lineage.NotFoundError):
                     version.files()
                 continue
@@ -667,15 +775,24 @@ class Store(RuleBasedStateMachine):
 
     def assert_words(self) -> None:
         for key in self.model.every_key():
-            known, version = self.model.version(key), self.handle(key)
+            known, version = self.model.version(self.model.resolve(key)), self.handle(key)
             assert (version.metadata, version.description) == (known.metadata, known.description)
             assert set(version.tags) == known.tags
+            assert (version.ttl is None) == (known.ttl is None)
+            assert [one.reference for one in version.links()] == [
+                self.model.ref(link) for link in self.model.links(self.model.resolve(key))
+            ]
             assert version.type == self.model.artifacts[key[0]].type
         for run, one in self.model.runs.items():
             handle = self.project.run(run)
             assert (handle.status, handle.record.deleted_at is not None) == (one.status, one.deleted)
-        shown = {(record.name, record.version_count) for record in self.project.artifacts()}
-        assert shown == {(one.name, len(one.live())) for one in self.model.artifacts if not one.deleted}
+        shown = {
+            (record.name, record.version_count, record.collection, record.project is not None)
+            for record in self.project.artifacts()
+        }
+        assert shown == {
+            (one.name, len(one.live()), one.collection, one.foreign) for one in self.model.artifacts if not one.deleted
+        }
 
     def assert_lineage(self) -> None:
         graph = self.model.graph()
@@ -742,9 +859,13 @@ ILLEGAL: tuple[tuple[str, Callable[[lineage.Project], object]], ...] = (
     ("NotFoundError", lambda p: p.start_run(id="fresh", resume="must")),
     ("NotFoundError", lambda p: p.diff("nosuch:v0", "nosuch:v1")),
     ("NotFoundError", lambda p: draft("x", {"a": "1"}).remove("b")),
-    ("InvalidInputError", lambda p: p.version("not a name")),
+    ("InvalidInputError", lambda p: p.version("no/such/name")),
     ("InvalidInputError", lambda p: p.version("data:v01")),
     ("InvalidInputError", lambda p: p.start_run("two\nlines")),
+    ("InvalidInputError", lambda p: p.link("data", "a/b")),
+    ("InvalidInputError", lambda p: p.link("data", "fresh", aliases=["fine", "v3"])),
+    ("NotFoundError", lambda p: p.link("nosuch", "fresh")),
+    ("NotFoundError", lambda p: p.start_run(id="fresh", use=["nosuch/data:v0"])),
     ("InvalidInputError", lambda p: p.start_run(config={"lr": float("inf")})),
     ("InvalidInputError", lambda p: p.start_run(tags=["a/b"])),
     ("InvalidInputError", lambda p: p.prune()),

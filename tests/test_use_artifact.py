@@ -189,16 +189,16 @@ def test_use_artifact_that_was_deleted_is_refused(project: Project) -> None:
                 run.use_artifact(form)
 
 
-def test_use_artifact_of_another_project_is_refused(project: Project, tmp_path: Path) -> None:
-    """A handle of another project names nothing here; the message says whose it is."""
+def test_use_artifact_of_another_project_takes_over_its_node(project: Project, tmp_path: Path) -> None:
+    """A handle of another project is an input like any other, named by its project, and comes back as it was given."""
     stranger = log(lineage.open(tmp_path / "other.lineage"), "data")
     log(project, "data")
 
-    with (
-        project.start_run() as run,
-        refused(project, InvalidInputError, r"data:v0 belongs to project .*other\.lineage"),
-    ):
-        run.use_artifact(stranger)
+    with project.start_run(id="r") as run:
+        used = run.use_artifact(stranger)
+
+    assert used is stranger
+    assert edges(project) == [("other/data:v0", "r")]
 
 
 def test_use_artifact_of_a_handle_from_before_a_rename_is_its_version(project: Project) -> None:

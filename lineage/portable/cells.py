@@ -110,6 +110,7 @@ _CHECKS: Final[dict[str, tuple[Check, ...]]] = {
         _time,
         _maybe(_time),
         _maybe(project_name),
+        _maybe(_uid),
         _maybe(_time),
     ),
     "environment": (_digest, _object),
@@ -159,9 +160,8 @@ _CHECKS: Final[dict[str, tuple[Check, ...]]] = {
 }
 _RELATIONS: Final[tuple[tuple[str, Callable[[sqlite3.Connection], list[str]]], ...]] = (
     ("an alias of another artifact's versions", foreign.histories_astray),
-    ("a link that is none", foreign.links_astray),
     ("an artifact that is half another project's", foreign.foreign_astray),
-    ("bytes of another size than their row", foreign.sizes_contradicted),
+    ("bytes of another size than its row says", foreign.sizes_contradicted),
 )
 
 

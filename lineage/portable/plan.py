@@ -134,6 +134,7 @@ def make_plan(ours: sqlite3.Connection, theirs: sqlite3.Connection, policies: Po
 
 def _plan_artifacts(plan: Plan, ours: sqlite3.Connection, theirs: sqlite3.Connection) -> None:
     known = union.artifact_rows(ours)
+    origins = {row.project: row.project_uid for row in known}
     by_uid = {row.uid: row for row in known}
     by_name = {row.name: row for row in known}
     by_id = {row.id: row for row in known}
@@ -141,6 +142,8 @@ def _plan_artifacts(plan: Plan, ours: sqlite3.Connection, theirs: sqlite3.Connec
         found = by_uid.get(row.uid) or by_id.get(_shared_artifact(ours, theirs, row) or -1) or by_name.get(row.name)
         if found is not None and row.project is None and found.project is not None:
             found = by_name.get(row.name)  # a node of theirs is here under their project's name
+        if row.project is not None and origins.get(row.project, row.project_uid) != row.project_uid:
+            plan.refuse(f"{row.name!r} belongs to another project {row.project!r} than the one that is known here")
         name = row.name if found is None else found.name
         plan.targets[row.id] = Target(row, found, name, 0 if found is None else found.next_number)
         if found is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from lineage.jsondata import JsonObject, json_text, parse_object
 from lineage.records import AliasEvent, ArtifactRecord, VersionRecord
@@ -16,24 +16,53 @@ Row: TypeAlias = tuple[int, bool]
 """A version's id and whether it is deleted."""
 
 
+class Origin(NamedTuple):
+    """Another project: what it is called, and its uid."""
+
+    name: str
+    uid: str
+
+
 def artifact_row(connection: sqlite3.Connection, name: str) -> tuple[int, str, str | None] | None:
-    """Return id, type and deletion time of an artifact."""
+    """Return id, type and deletion time of an artifact; one of another project is not deleted."""
     row: tuple[int, str, str | None] | None = connection.execute(
-        "SELECT id, type, deleted_at FROM artifact WHERE name = ?", (name,)
+        "SELECT id, type, CASE WHEN project IS NULL THEN deleted_at END FROM artifact WHERE name = ?", (name,)
     ).fetchone()
     return row
 
 
 def insert_artifact(  # noqa: PLR0913 (a row has these columns)
-    connection: sqlite3.Connection, uid: str, name: str, type: str, at: str, *, project: str | None = None
+    connection: sqlite3.Connection, uid: str, name: str, type: str, at: str, *, origin: Origin | None = None
 ) -> int:
     """Make an artifact, of this project or of another, and return its id."""
     (key,) = connection.execute(
-        """INSERT INTO artifact (uid, name, type, created_at, deleted_at, project) VALUES (?, ?, ?, ?, ?, ?)
-           RETURNING id""",
-        (uid, name, type, at, None if project is None else at, project),
+        """INSERT INTO artifact (uid, name, type, created_at, deleted_at, project, project_uid)
+           VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id""",
+        (uid, name, type, at, None if origin is None else at, *(origin or (None, None))),
     ).fetchone()
     return int(key)
+
+
+def project_uid(connection: sqlite3.Connection) -> str:
+    """Return the uid of the project."""
+    (uid,) = connection.execute("SELECT uid FROM project").fetchone()
+    return str(uid)
+
+
+def origin(connection: sqlite3.Connection, artifact: str) -> Origin | None:
+    """Return the other project that an artifact belongs to; None for one of our own."""
+    row = connection.execute(
+        "SELECT project, project_uid FROM artifact WHERE name = ? AND project IS NOT NULL", (artifact,)
+    ).fetchone()
+    return Origin(*row) if row else None
+
+
+def is_taken_by_another(connection: sqlite3.Connection, origin: Origin) -> bool:
+    """Whether artifacts of yet another project are known by the name of this one."""
+    row = connection.execute(
+        "SELECT 1 FROM artifact WHERE project = ? AND project_uid <> ? LIMIT 1", (origin.name, origin.uid)
+    ).fetchone()
+    return row is not None
 
 
 def revive_artifact(connection: sqlite3.Connection, artifact: int, type: str) -> None:
@@ -72,11 +101,12 @@ def artifact_records(connection: sqlite3.Connection, ids: Sequence[int]) -> list
         """SELECT a.id, a.uid, a.name, a.type, a.description,
                   (SELECT count(*) FROM version v
                    WHERE v.artifact = a.id AND (v.deleted_at IS NULL OR a.project IS NOT NULL)),
-                  a.created_at, CASE WHEN a.project IS NULL THEN a.deleted_at END, a.project
+                  a.created_at, CASE WHEN a.project IS NULL THEN a.deleted_at END, a.project,
+                  EXISTS (SELECT 1 FROM version v JOIN link k ON k.version = v.id WHERE v.artifact = a.id)
            FROM json_each(?) wanted JOIN artifact a ON a.id = wanted.value ORDER BY wanted.key""",
         (json_array(ids),),
     )
-    return [ArtifactRecord(*row) for row in rows]
+    return [ArtifactRecord(*(*row, bool(collection))) for *row, collection in rows]
 
 
 def take_number(connection: sqlite3.Connection, artifact: int) -> int:
@@ -221,7 +251,7 @@ def version_records(connection: sqlite3.Connection, ids: Sequence[int]) -> list[
         """SELECT v.id, v.uid, a.name, a.type, v.number, m.digest, m.file_count, m.size, s.description, s.metadata,
                   (SELECT json_group_array(l.name) FROM alias l WHERE l.version = v.id),
                   (SELECT json_group_array(t.tag) FROM version_tag t WHERE t.version = s.id),
-                  v.step, v.created_at, CASE WHEN a.project IS NULL THEN v.deleted_at END, v.ttl, a.project,
+                  s.step, v.created_at, CASE WHEN a.project IS NULL THEN v.deleted_at END, s.ttl, sa.project,
                   CASE WHEN s.id <> v.id THEN sa.name || ':v' || s.number END, s.id
            FROM json_each(?) wanted JOIN version v ON v.id = wanted.value
            LEFT JOIN link k ON k.version = v.id JOIN version s ON s.id = coalesce(k.source, v.id)

@@ -150,6 +150,45 @@ def aliases_out_of_step(connection: sqlite3.Connection) -> list[OutOfStep]:
     return [OutOfStep(*row) for row in rows]
 
 
+def wrong_links(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return reference and fault of the links, and of what lies among links, that break a rule of the format."""
+    return connection.execute(
+        """WITH named (id, artifact, manifest, gone, reference) AS (
+             SELECT v.id, v.artifact, v.manifest, v.deleted_at IS NOT NULL AND a.project IS NULL,
+                    a.name || ':v' || v.number
+             FROM version v JOIN artifact a ON a.id = v.artifact)
+           SELECT n.reference, 'stands for ' || s.reference || ', which is deleted'
+             FROM link k JOIN named n ON n.id = k.version JOIN named s ON s.id = k.source WHERE s.gone AND NOT n.gone
+           UNION ALL SELECT n.reference, 'has other content than ' || s.reference || ', which it stands for'
+             FROM link k JOIN named n ON n.id = k.version JOIN named s ON s.id = k.source WHERE s.manifest <> n.manifest
+           UNION ALL SELECT n.reference, 'stands for ' || s.reference || ', which is a link'
+             FROM link k JOIN named n ON n.id = k.version JOIN named s ON s.id = k.source
+             WHERE k.source IN (SELECT version FROM link)
+           UNION ALL SELECT n.reference, 'is no link, but lies in a collection'
+             FROM named n WHERE n.id NOT IN (SELECT version FROM link)
+             AND n.artifact IN (SELECT v.artifact FROM link k JOIN version v ON v.id = k.version)
+           UNION ALL SELECT n.reference, 'is a link, and has an edge of its own'
+             FROM named n WHERE n.id IN (SELECT version FROM link)
+             AND n.id IN (SELECT version FROM consumed UNION SELECT version FROM produced
+                          UNION SELECT version FROM reproduced)
+           ORDER BY 1, 2"""
+    ).fetchall()
+
+
+def wrong_foreign_versions(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return reference and fault of the versions of other projects that are more here than a place in the graph."""
+    return connection.execute(
+        """SELECT a.name || ':v' || v.number,
+                  CASE WHEN v.deleted_at IS NULL THEN 'has content here'
+                       WHEN EXISTS (SELECT 1 FROM link k WHERE k.version = v.id) THEN 'is a link'
+                       ELSE 'has a producer here' END
+           FROM version v JOIN artifact a ON a.id = v.artifact
+           WHERE a.project IS NOT NULL AND (v.deleted_at IS NULL
+             OR EXISTS (SELECT 1 FROM link k WHERE k.version = v.id)
+             OR EXISTS (SELECT 1 FROM produced p WHERE p.version = v.id)) ORDER BY a.name, v.number"""
+    ).fetchall()
+
+
 def documents(connection: sqlite3.Connection) -> Iterator[tuple[str, str, str]]:
     """Yield whose it is, which column, and the text, of every JSON object."""
     yield from connection.execute(

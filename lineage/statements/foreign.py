@@ -30,7 +30,8 @@ def cells(connection: sqlite3.Connection) -> Iterator[tuple[str, Iterable[tuple[
     yield (
         "artifact",
         connection.execute(
-            """SELECT name, type, description, next_number, created_at, deleted_at, project, edited_at FROM artifact"""
+            """SELECT name, type, description, next_number, created_at, deleted_at, project, project_uid,
+                      edited_at FROM artifact"""
         ),
     )
     yield "environment", connection.execute("SELECT digest, document FROM environment")
@@ -72,25 +73,14 @@ def histories_astray(connection: sqlite3.Connection) -> list[str]:
     return [row[0] for row in rows]
 
 
-def links_astray(connection: sqlite3.Connection) -> list[str]:
-    """Return the links that stand for themselves, for links, for other content, or stand in an artifact of versions."""
-    rows = connection.execute(
-        """SELECT a.name || ':v' || v.number FROM link k JOIN version v ON v.id = k.version
-           JOIN artifact a ON a.id = v.artifact JOIN version s ON s.id = k.source
-           WHERE s.manifest <> v.manifest OR EXISTS (SELECT 1 FROM link o WHERE o.version = s.id)
-              OR EXISTS (SELECT 1 FROM version w WHERE w.artifact = a.id
-                         AND w.id NOT IN (SELECT version FROM link)) ORDER BY 1"""
-    )
-    return [row[0] for row in rows]
-
-
 def foreign_astray(connection: sqlite3.Connection) -> list[str]:
-    """Return the artifacts of other projects that are not as those are: nodes without content."""
+    """Return the artifacts whose name is that of another project's and that are none, or the other way round."""
     rows = connection.execute(
-        """SELECT DISTINCT a.name FROM artifact a LEFT JOIN version v ON v.artifact = a.id
-           WHERE (a.project IS NOT NULL AND (a.deleted_at IS NULL OR (v.id IS NOT NULL AND v.deleted_at IS NULL)
-                                             OR substr(a.name, 1, length(a.project) + 1) <> a.project || '/'))
-              OR (a.project IS NULL AND instr(a.name, '/') > 0) ORDER BY a.name"""
+        """SELECT name FROM artifact
+           WHERE (project IS NULL AND instr(name, '/') > 0) OR (project IS NULL) <> (project_uid IS NULL)
+              OR (project IS NOT NULL AND (deleted_at IS NULL
+                                           OR substr(name, 1, length(project) + 1) <> project || '/'))
+           ORDER BY name"""
     )
     return [row[0] for row in rows]
 

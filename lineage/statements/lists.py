@@ -43,12 +43,15 @@ VERSION_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
         "digest": Field("m.digest", "text"),
         "size": Field("m.size", "number"),
         "file_count": Field("m.file_count", "number"),
-        "description": Field("v.description", "text"),
+        "description": Field("s.description", "text"),
         "created_at": Field("v.created_at", "text"),
-        "step": Field("v.step", "number"),
+        "step": Field("s.step", "number"),
+        "ttl": Field("s.ttl", "number"),
+        "project": Field("sa.project", "text"),
+        "link_to": Field("(CASE WHEN s.id <> v.id THEN sa.name || ':v' || s.number END)", "text"),
         "aliases": Field("SELECT l.name AS value FROM alias l WHERE l.version = v.id", "set"),
-        "tags": Field("SELECT t.tag AS value FROM version_tag t WHERE t.version = v.id", "set"),
-        "metadata": Field("v.metadata", "json"),
+        "tags": Field("SELECT t.tag AS value FROM version_tag t WHERE t.version = s.id", "set"),
+        "metadata": Field("s.metadata", "json"),
     }
 )
 
@@ -59,8 +62,11 @@ ARTIFACT_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
         "description": Field("a.description", "text"),
         "created_at": Field("a.created_at", "text"),
         "version_count": Field(
-            "(SELECT count(*) FROM version v WHERE v.artifact = a.id AND v.deleted_at IS NULL)", "number"
+            "(SELECT count(*) FROM version v WHERE v.artifact = a.id "
+            "AND (v.deleted_at IS NULL OR a.project IS NOT NULL))",
+            "number",
         ),
+        "project": Field("a.project", "text"),
         "aliases": Field("SELECT l.name AS value FROM alias l WHERE l.artifact = a.id", "set"),
     }
 )
@@ -104,7 +110,11 @@ def run_ids(connection: sqlite3.Connection, query: Query) -> list[int]:
 
 def version_ids(connection: sqlite3.Connection, query: Query) -> list[int]:
     """Return the versions a query finds, in its order."""
-    source = "SELECT v.id FROM version v JOIN artifact a ON a.id = v.artifact JOIN manifest m ON m.id = v.manifest"
+    source = (
+        "SELECT v.id FROM version v JOIN artifact a ON a.id = v.artifact JOIN manifest m ON m.id = v.manifest "
+        "LEFT JOIN link k ON k.version = v.id JOIN version s ON s.id = coalesce(k.source, v.id) "
+        "JOIN artifact sa ON sa.id = s.artifact"
+    )
     return _ids(connection, source, query, {})
 
 
@@ -131,11 +141,13 @@ def search(connection: sqlite3.Connection, words: Sequence[str], limit: int) -> 
              SELECT 'run' AS kind, uid AS id, name, 'name' AS field, name AS text, started_at AS at
                FROM run WHERE deleted_at IS NULL
              UNION ALL SELECT 'run', uid, name, 'notes', notes, started_at FROM run WHERE deleted_at IS NULL
-             UNION ALL SELECT 'artifact', name, name, 'name', name, created_at FROM artifact WHERE deleted_at IS NULL
+             UNION ALL SELECT 'artifact', name, name, 'name', name, created_at
+               FROM artifact WHERE deleted_at IS NULL OR project IS NOT NULL
              UNION ALL SELECT 'artifact', name, name, 'description', description, created_at
                FROM artifact WHERE deleted_at IS NULL
              UNION ALL SELECT 'version', a.name || ':v' || v.number, a.name, 'description', v.description, v.created_at
-               FROM version v JOIN artifact a ON a.id = v.artifact WHERE v.deleted_at IS NULL)
+               FROM version v JOIN artifact a ON a.id = v.artifact
+               WHERE v.deleted_at IS NULL OR a.project IS NOT NULL)
            WHERE holds_words(text) ORDER BY at DESC LIMIT ?""",
         (limit,),
     )
@@ -152,8 +164,10 @@ def _holder(words: Sequence[str]) -> Callable[[str | None], bool]:
 
 
 def types(connection: sqlite3.Connection) -> list[str]:
-    """Return the types of the live artifacts."""
-    rows = connection.execute("SELECT DISTINCT type FROM artifact WHERE deleted_at IS NULL ORDER BY type")
+    """Return the types of the artifacts, those of other projects too; not of deleted ones."""
+    rows = connection.execute(
+        "SELECT DISTINCT type FROM artifact WHERE deleted_at IS NULL OR project IS NOT NULL ORDER BY type"
+    )
     return [row[0] for row in rows]
 
 

@@ -65,7 +65,7 @@ def canonical_rows(connection: sqlite3.Connection) -> Iterator[tuple[str, Iterab
     yield (
         "artifact",
         connection.execute(
-            """SELECT name, type, description, next_number, created_at, deleted_at, project, edited_at
+            """SELECT name, type, description, next_number, created_at, deleted_at, project, project_uid, edited_at
                FROM artifact ORDER BY name"""
         ),
     )

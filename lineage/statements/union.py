@@ -28,6 +28,7 @@ class ArtifactRow(NamedTuple):
     created_at: str
     deleted_at: str | None
     project: str | None
+    project_uid: str | None
     edited_at: str | None
     collection: int
 
@@ -105,7 +106,8 @@ class AliasRow(NamedTuple):
 def artifact_rows(connection: sqlite3.Connection) -> list[ArtifactRow]:
     """Return every artifact, by name."""
     rows = connection.execute(
-        """SELECT id, uid, name, type, description, next_number, created_at, deleted_at, project, edited_at,
+        """SELECT id, uid, name, type, description, next_number, created_at, deleted_at, project,
+                  project_uid, edited_at,
                   EXISTS (SELECT 1 FROM version v JOIN link k ON k.version = v.id WHERE v.artifact = a.id)
            FROM artifact a ORDER BY name"""
     )
@@ -333,9 +335,9 @@ def all_edges(connection: sqlite3.Connection) -> Iterator[tuple[int, int, int]]:
 def add_artifact(connection: sqlite3.Connection, row: ArtifactRow) -> int:
     """Make an artifact as another project has it, without a version yet, and return its key."""
     (key,) = connection.execute(
-        """INSERT INTO artifact (uid, name, type, description, created_at, deleted_at, project, edited_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id""",
-        (row.uid, row.name, row.type, row.description, row.created_at, row.deleted_at, row.project, row.edited_at),
+        """INSERT INTO artifact (uid, name, type, description, created_at, deleted_at, project, project_uid, edited_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id""",
+        (*row[1:5], *row[6:11]),
     ).fetchone()
     return int(key)
 

@@ -65,14 +65,14 @@ def aliases_in(connection: sqlite3.Connection, artifact: int) -> list[str]:
     return [row[0] for row in rows]
 
 
-def links_into(connection: sqlite3.Connection, artifact: int) -> list[tuple[int, str]]:
-    """Return key and reference of the live links that stand for versions of an artifact."""
-    return connection.execute(
-        """SELECT w.id, a.name || ':v' || w.number FROM version v JOIN link k ON k.source = v.id
-           JOIN version w ON w.id = k.version JOIN artifact a ON a.id = w.artifact
+def links_into(connection: sqlite3.Connection, artifact: int) -> list[int]:
+    """Return the live links that stand for versions of an artifact."""
+    rows = connection.execute(
+        """SELECT w.id FROM version v JOIN link k ON k.source = v.id JOIN version w ON w.id = k.version
            WHERE v.artifact = ? AND w.deleted_at IS NULL ORDER BY w.id""",
         (artifact,),
-    ).fetchall()
+    )
+    return [row[0] for row in rows]
 
 
 def live_artifacts(connection: sqlite3.Connection) -> list[tuple[int, str]]:

@@ -115,6 +115,16 @@ def _alias_history(connection: Connection) -> Iterator[Problem]:
         yield Problem(ProblemKind.ALIAS_HISTORY, f"{found.name}:{found.alias}", message)
 
 
+def _links(connection: Connection) -> Iterator[Problem]:
+    for reference, fault in checks.wrong_links(connection):
+        yield Problem(ProblemKind.LINK, reference, f"{reference} {fault}", (reference,))
+
+
+def _foreign_versions(connection: Connection) -> Iterator[Problem]:
+    for reference, fault in checks.wrong_foreign_versions(connection):
+        yield Problem(ProblemKind.FOREIGN_VERSION, reference, f"{reference} belongs to another project, but {fault}")
+
+
 def _documents(connection: Connection) -> Iterator[Problem]:
     for whose, column, text in checks.documents(connection):
         try:
@@ -181,6 +191,8 @@ _CHECKS: Final[tuple[tuple[str, Callable[[Connection], Iterable[Problem]]], ...]
     ("aliases", _aliases),
     ("latest", _latest),
     ("the history of aliases", _alias_history),
+    ("links", _links),
+    ("versions of other projects", _foreign_versions),
     ("JSON", _documents),
     ("inputs of runs", _own_inputs),
     ("cycles", _cycles),

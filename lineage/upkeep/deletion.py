@@ -17,7 +17,7 @@ from lineage.errors import ConflictError, ErrorKind, InvalidInputError, NotFound
 from lineage.records import RunRecord, SizeRecord
 from lineage.statements import artifacts, edges, runs
 from lineage.statements import upkeep as rows
-from lineage.store import Store, find_artifact
+from lineage.store import Store, find_artifact, find_own_artifact
 from lineage.values import (
     LATEST,
     RunStatus,
@@ -76,8 +76,8 @@ class PruneReport:
 def delete_version(store: Store, version_key: int, *, delete_aliases: bool = False, override: bool = False) -> None:
     """Mark a version deleted; its node and edges stay, its content can no longer be had.
 
-    Any alias blocks, ``latest`` too, and those of links in collections. With `delete_aliases` they go, the links
-    with them, and ``latest`` moves to the highest version left. One transaction.
+    Any alias blocks, ``latest`` too, and any link in a collection. With `delete_aliases` they go, and ``latest``
+    moves to the highest version left. One transaction.
 
     Args:
         store: Where.
@@ -87,7 +87,7 @@ def delete_version(store: Store, version_key: int, *, delete_aliases: bool = Fal
 
     Raises:
         NotFoundError: There is none, or it was deleted before.
-        ConflictError: An alias names it, or a protected one does and `override` is not set.
+        ConflictError: An alias names it or a link stands for it, or a protected alias does and `override` is not set.
     """
     with store.writing() as connection:
         _delete_version(connection, version_key, _mover(), delete_aliases=delete_aliases, override=override)
@@ -111,10 +111,11 @@ def _delete_version(
         message = f"{reference} was deleted already, at {state.deleted_at}"
         raise NotFoundError(message, kind=ErrorKind.VERSION_DELETED)
     names = [alias for alias, _ in artifacts.aliases_of(connection, version)]
-    if names and not delete_aliases:
-        raise _blocked(reference, names)
-    for link in artifacts.links_to(connection, version):
-        _delete_version(connection, link, mover, delete_aliases=delete_aliases, override=override)
+    links = artifacts.links_to(connection, version)
+    if (names or links) and not delete_aliases:
+        raise _blocked(connection, reference, names, links)
+    for link in links:
+        _delete_version(connection, link, mover, delete_aliases=True, override=override)
     artifacts.mark_version_deleted(connection, version, mover.at)
     artifacts.clear_version_tags(connection, version)
     for alias in names:
@@ -130,9 +131,14 @@ def _let_go(connection: sqlite3.Connection, artifact: int, alias: str, mover: Mo
         remove_alias(connection, artifact, alias, mover, override=override)
 
 
-def _blocked(what: str, aliases: Sequence[str]) -> ConflictError:
-    shown = ", ".join(repr(alias) for alias in aliases)
-    message = f"{what} cannot be deleted while aliases name it ({shown}); pass delete_aliases=True (--delete-aliases)"
+def _blocked(connection: sqlite3.Connection, what: str, aliases: Sequence[str], links: Sequence[int]) -> ConflictError:
+    standing = [record.reference for record in artifacts.version_records(connection, links)]
+    why = [
+        f"{reason} ({', '.join(map(repr, names))})"
+        for reason, names in (("aliases name it", aliases), ("links stand for it", standing))
+        if names
+    ]
+    message = f"{what} cannot be deleted while {' and '.join(why)}; pass delete_aliases=True (--delete-aliases)"
     return ConflictError(message, kind=ErrorKind.ALIASES_BLOCK)
 
 
@@ -147,14 +153,14 @@ def delete_artifact(store: Store, name: str, *, delete_aliases: bool = False, ov
         ConflictError: An alias names a version, or a protected one does and `override` is not set.
     """
     with store.writing() as connection:
-        artifact = find_artifact(connection, known_name(name))
+        artifact = find_own_artifact(connection, known_name(name))
         aliases = rows.aliases_in(connection, artifact)
         links = rows.links_into(connection, artifact)
-        others = [alias for alias in aliases if alias != LATEST] + [reference for _, reference in links]
-        if others and not delete_aliases:
-            raise _blocked(f"artifact {name!r}", others)
+        others = [alias for alias in aliases if alias != LATEST]
+        if (others or links) and not delete_aliases:
+            raise _blocked(connection, f"artifact {name!r}", others, links)
         mover = _mover()
-        for link, _ in links:
+        for link in links:
             _delete_version(connection, link, mover, delete_aliases=True, override=override)
         for alias in aliases:
             remove_alias(connection, artifact, alias, mover, override=override)
@@ -171,7 +177,7 @@ def rename_artifact(store: Store, old: str, new: str) -> None:
         InvalidInputError: No artifact may bear the name.
     """
     with store.writing() as connection:
-        artifact = find_artifact(connection, known_name(old))
+        artifact = find_own_artifact(connection, known_name(old))
         checked = collection_name if artifacts.is_collection(connection, artifact) else artifact_name
         taken = artifacts.artifact_row(connection, checked(new))
         if taken is None:

@@ -34,6 +34,8 @@ class ProblemKind(StrEnum):
     PORTABLE_NAMES = "portable-names"
     OWN_INPUT = "own-input"
     CYCLE = "cycle"
+    LINK = "link"
+    FOREIGN_VERSION = "foreign-version"
     BYTES_DAMAGED = "bytes-damaged"
     BYTES_MISSING = "bytes-missing"
     BYTES_SIZE = "bytes-size"
