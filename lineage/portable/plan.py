@@ -323,7 +323,9 @@ def _plan_new_alias(plan: Plan, ours: sqlite3.Connection, target: Target, row: A
         plan.aliases.append(AliasStep(target.theirs.id, row.name, version, bool(row.protected), history=True))
     elif row.name != LATEST:
         subject = f"{target.name}:{row.name}"
-        plan.decisions.append(Decision("alias", subject, None, _arrived(plan, ours, row.version or 0), "ours", why))
+        plan.decisions.append(
+            Decision("alias", subject, None, _arrived(plan, ours, target, row.version or 0), "ours", why)
+        )
 
 
 def _unfit(plan: Plan, ours: sqlite3.Connection, target: Target, row: AliasRow) -> str | None:
@@ -359,7 +361,7 @@ def _plan_known_alias(
             return
         plan.aliases.append(AliasStep(target.theirs.id, name, version, protected=False, history=False))
     here = None if mine.version is None else union.references_by_id(ours, [mine.version])[mine.version]
-    there = _arrived(plan, ours, version)
+    there = _arrived(plan, ours, target, version)
     plan.decisions.append(Decision("alias", f"{target.name}:{row.name}", here, there, taken, why))
 
 
@@ -371,13 +373,13 @@ def _beside_is_there(plan: Plan, ours: sqlite3.Connection, target: Target, name:
     return held is not None and held[0] == plan.known_versions.get(version)
 
 
-def _arrived(plan: Plan, ours: sqlite3.Connection, version: int) -> str:
+def _arrived(plan: Plan, ours: sqlite3.Connection, target: Target, version: int) -> str:
     """Return the reference here of a version of theirs."""
     known = plan.known_versions.get(version)
     if known is not None:
         return union.references_by_id(ours, [known])[known]
     arrival = plan.arrivals.get(version)
-    return "" if arrival is None else f"v{arrival.number}"
+    return "" if arrival is None else f"{target.name}:v{arrival.number}"
 
 
 # --- edges ---
