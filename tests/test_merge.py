@@ -41,7 +41,7 @@ def theirs(ours: lineage.Project) -> lineage.Project:
 def add(project: lineage.Project, text: str, name: str = "model", **words: Any) -> lineage.Version:
     """Log a version of a model, made from the newest data."""
     with project.start_run("train", use=["data"]) as run:
-        version = run.log_artifact(draft(name, {"w": text}, type="model"), **words)
+        version: lineage.Version | None = run.log_artifact(draft(name, {"w": text}, type="model"), **words)
     assert version is not None
     return version
 

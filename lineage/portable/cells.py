@@ -159,6 +159,7 @@ _CHECKS: Final[dict[str, tuple[Check, ...]]] = {
     "chunk": (_count, _piece),
 }
 _RELATIONS: Final[tuple[tuple[str, Callable[[sqlite3.Connection], list[str]]], ...]] = (
+    ("the place of the one project", foreign.projects_astray),
     ("an alias of another artifact's versions", foreign.histories_astray),
     ("an artifact that is half another project's", foreign.foreign_astray),
     ("bytes of another size than its row says", foreign.sizes_contradicted),

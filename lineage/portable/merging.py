@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from lineage.aliases import Mover, move_alias
+from lineage.blobs import copy_hashed
 from lineage.capture import host
 from lineage.content import Content, DraftEntry, RowsAhead, damaged, open_blob, put_bytes, put_manifest
 from lineage.errors import ConflictError, CorruptionError, CycleError, ErrorKind, StateError
@@ -130,8 +131,13 @@ def _rehearsal(store: Store, theirs: Store, source: Path, request: MergeRequest)
     with _both(store, theirs) as (ours, other):
         plan = _checked_plan(ours, other, request.policies)
         edges = _new_edges(ours, other, plan)
-    wanted = list(_wanted_blobs(store, theirs, plan))
-    return _report(plan, source, (edges, len(wanted), sum(size for _, size in wanted)), dry_run=True)
+    count = total = 0
+    for digest, size in _wanted_blobs(store, theirs, plan):
+        with open_blob(theirs.database, theirs.blobs, digest, size, verified=False) as reader:
+            if copy_hashed(reader, None) != (digest, size):
+                raise damaged(digest)
+        count, total = count + 1, total + size
+    return _report(plan, source, (edges, count, total), dry_run=True)
 
 
 @contextmanager

@@ -73,6 +73,12 @@ def histories_astray(connection: sqlite3.Connection) -> list[str]:
     return [row[0] for row in rows]
 
 
+def projects_astray(connection: sqlite3.Connection) -> list[str]:
+    """Return the ids of the project, unless there is one, as there must be."""
+    found = [row[0] for row in connection.execute("SELECT uid FROM project")]
+    return [] if len(found) == 1 else found or ["nothing"]
+
+
 def foreign_astray(connection: sqlite3.Connection) -> list[str]:
     """Return the artifacts whose name is that of another project's and that are none, or the other way round."""
     rows = connection.execute(

@@ -248,11 +248,6 @@ def is_partial(connection: sqlite3.Connection) -> bool:
     return bool(row and row[0])
 
 
-def project_row(connection: sqlite3.Connection) -> list[tuple[int, str, str, int]]:
-    """Return the rows of the project: one, in a sound file."""
-    return connection.execute("SELECT id, uid, created_at, partial FROM project").fetchall()
-
-
 # --- writing a packed file; the connection is that of a file that has no name yet ---
 
 
