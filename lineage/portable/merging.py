@@ -132,11 +132,12 @@ def _rehearsal(store: Store, theirs: Store, source: Path, request: MergeRequest)
         plan = _checked_plan(ours, other, request.policies)
         edges = _new_edges(ours, other, plan)
     count = total = 0
-    for digest, size in _wanted_blobs(store, theirs, plan):
-        with open_blob(theirs.database, theirs.blobs, digest, size, verified=False) as reader:
-            if copy_hashed(reader, None) != (digest, size):
-                raise damaged(digest)
-        count, total = count + 1, total + size
+    with theirs.database.read():
+        for digest, size in _wanted_blobs(store, theirs, plan):
+            with open_blob(theirs.database, theirs.blobs, digest, size, verified=False) as reader:
+                if copy_hashed(reader, None) != (digest, size):
+                    raise damaged(digest)
+            count, total = count + 1, total + size
     return _report(plan, source, (edges, count, total), dry_run=True)
 
 
@@ -244,14 +245,15 @@ def take_over(
     staging = store.blobs.new_staging()
     try:
         entries = []
-        for digest, size in blobs:
-            with open_blob(theirs.database, theirs.blobs, digest, size, verified=False) as source:
-                staged = staging.stage(source)
-            if staged.digest != digest or staged.size != size:
-                raise damaged(digest)
-            entries.append(DraftEntry(Entry(digest, digest, size), staged))
-            if progress is not None:
-                progress(size)
+        with theirs.database.read():  # one connection: for each small content its own would cost ten times its bytes
+            for digest, size in blobs:
+                with open_blob(theirs.database, theirs.blobs, digest, size, verified=False) as source:
+                    staged = staging.stage(source)
+                if staged.digest != digest or staged.size != size:
+                    raise damaged(digest)
+                entries.append(DraftEntry(Entry(digest, digest, size), staged))
+                if progress is not None:
+                    progress(size)
         put_bytes(store.blobs, ahead, entries, staging)
         with store.writing() as connection:  # small contents are in the staging folder, which goes now
             ahead.drain(connection)
