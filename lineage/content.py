@@ -254,8 +254,9 @@ class ChunkReader(io.RawIOBase):
         self._blob = blob
         self._size = size
         self._place = 0
-        self._ahead = b""
-        self._ahead_at = 0
+        self._pieces: list[bytes] = []
+        self._start = 0
+        self._end = 0
 
     def readable(self) -> bool:
         """Return True."""
@@ -268,24 +269,37 @@ class ChunkReader(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Read some bytes, none at the end; the caller hashes them."""
         wanted = memoryview(buffer).cast("B")
-        offset = self._place - self._ahead_at
-        if not 0 <= offset < len(self._ahead):
-            self._fetch(len(wanted))
-            offset = self._place - self._ahead_at
-        data = memoryview(self._ahead)[offset : offset + len(wanted)]
+        piece, offset = self._piece(len(wanted))
+        data = memoryview(piece)[offset : offset + len(wanted)]
         wanted[: len(data)] = data
         self._place += len(data)
         return len(data)
 
+    def read(self, size: int = -1, /) -> bytes:
+        """Return some bytes, none at the end; a whole piece as it came, without a copy."""
+        if size < 0:
+            return self.readall()
+        piece, offset = self._piece(size)
+        data = piece if not offset and len(piece) <= size else piece[offset : offset + size]
+        self._place += len(data)
+        return data
+
+    def _piece(self, length: int) -> tuple[bytes, int]:
+        """Return the piece that holds the place, or enough of it, and where the place is in it."""
+        if not self._start <= self._place < self._end:
+            self._fetch(length)
+        index, offset = divmod(self._place - self._start, CHUNK)
+        return (self._pieces[index], offset) if index < len(self._pieces) else (b"", 0)
+
     def _fetch(self, length: int) -> None:
-        goes_on = self._place == self._ahead_at + len(self._ahead)
+        goes_on = self._place == self._end
         seq, offset = divmod(self._place, CHUNK)
         with self._database.read() as connection:
             if goes_on and not offset:
-                self._ahead = b"".join(rows.chunks_from(connection, self._blob, seq, _CHUNKS_AHEAD))
+                self._pieces = rows.chunks_from(connection, self._blob, seq, _CHUNKS_AHEAD)
             else:
-                self._ahead = rows.chunk_slice(connection, self._blob, seq, offset, max(length, 1))
-        self._ahead_at = self._place
+                self._pieces = [rows.chunk_slice(connection, self._blob, seq, offset, max(length, 1))]
+        self._start, self._end = self._place, self._place + sum(map(len, self._pieces))
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Move in the blob."""
@@ -306,7 +320,7 @@ class VerifyingReader(io.RawIOBase):
     """
 
     def __init__(self, source: BinaryIO, digest: Digest, size: int) -> None:
-        self._source = source
+        self._source = cast("io.RawIOBase", source)  # all that are opened here can read into a buffer
         self._digest = digest
         self._size = size
         self._hasher = blake3()
@@ -325,15 +339,14 @@ class VerifyingReader(io.RawIOBase):
         wanted = memoryview(buffer).cast("B")
         start = self._source.tell()
         with storage_errors("cannot read bytes"):
-            data = self._source.read(len(wanted))
-        wanted[: len(data)] = data
+            count = self._source.readinto(wanted) or 0
         if start == self._hashed:
-            self._hasher.update(data)
-            self._hashed += len(data)
-            at_end = self._hashed >= self._size or not data
+            self._hasher.update(wanted[:count])
+            self._hashed += count
+            at_end = self._hashed >= self._size or not count
             if at_end and len(wanted) and self._hasher.hexdigest() != self._digest:
                 raise damaged(self._digest)
-        return len(data)
+        return count
 
     def readall(self) -> bytes:
         """Return the rest, in large pieces: the default are 8 KiB, at which a gigabyte takes seven seconds."""
