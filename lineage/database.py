@@ -114,6 +114,18 @@ class Database:
             yield connection
 
     @contextmanager
+    def committed(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection that sees what is committed, also inside a batch of this thread, which may be undone."""
+        with translated(self.path):
+            connection = connect(self.path, writing=False, timeout=self.timeout)
+            try:
+                check_format(connection, self.path, self._format_version)
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """Give a connection inside one durable transaction; nested, inside a savepoint of the outer one.
 

@@ -26,7 +26,7 @@ def test_ls_lists_artifacts(filled: lineage.Project) -> None:
     """Without a word it lists artifacts, by name."""
     answer = good("ls")
 
-    assert answer.lines[0].split() == ["artifact", "type", "versions", "created", "description"]
+    assert answer.lines[0].split() == ["artifact", "type", "versions", "created", "description", "what"]
     assert [line.split()[:3] for line in answer.lines[1:]] == [
         ["data", "dataset", "1"],
         ["model", "model", "2"],

@@ -434,11 +434,12 @@ def test_unsealed_file_that_is_sound_comes_in(project: lineage.Project, theirs: 
     assert project.merge(theirs).versions == 5
 
 
-def test_file_of_an_older_format_is_brought_up_to_date_in_private(project: lineage.Project, tmp_path: Path) -> None:
+def test_file_of_an_older_format_is_brought_up_to_date_in_private(tmp_path: Path) -> None:
     """Theirs stays as it is; what it holds comes in."""
     for old in sorted(Path(__file__).with_name("data").glob("format*/*.lineage")):
         folder = Path(shutil.copytree(old.parent, tmp_path / old.parent.name))
         before = (folder / old.name).read_bytes()
+        project = lineage.open(tmp_path / f"into-{old.parent.name}.lineage")
 
         report = project.merge(folder / old.name)
 

@@ -56,6 +56,9 @@ _SECTIONS: Final = {
         "run": "wrap",
         "alias": "names",
         "tag": "names",
+        "link": "names",
+        "unlink": "names",
+        "ttl": "names",
         "mv": "names",
     },
     "Share": {

@@ -62,6 +62,8 @@ def version_columns() -> list[Column[Version]]:
         Column("size", lambda version: amount(version.size), right=True),
         Column("created", lambda version: moment(version.created_at)),
         Column("metadata", lambda version: pairs(version.metadata), shrinks=True),
+        Column("link to", lambda version: words(version.link_to), shrinks=True),
+        Column("project", lambda version: words(version.project), shrinks=True),
     ]
 
 
@@ -94,7 +96,8 @@ def ls(settings: Settings, what: str, quiet: bool, **given: Any) -> None:  # noq
     """List artifacts, runs, versions or files.
 
     WHAT is "artifacts", "runs" or "versions"; the name of an artifact, for its versions; or a reference with ":" or
-    "@", for the files of that version. The newest stand last.
+    "@", for the files of that version. The newest stand last. Artifacts are also collections, and what runs used of
+    other projects.
     """
     kind = what if what in _OPTIONS and what != "files" else "files" if {":", "@"} & set(what) else "versions"
     narrow = {name: value for name, value in given.items() if value}
@@ -158,8 +161,16 @@ def _list_artifacts(settings: Settings, artifacts: Iterable[ArtifactRecord], *, 
             Column("versions", _version_count, right=True),
             Column("created", lambda record: moment(record.created_at)),
             Column("description", lambda record: words(record.description), shrinks=True),
+            Column("what", _what),
         ]
         emit_table(columns, artifacts, "no artifacts yet; 'lineage log' logs one")
+
+
+def _what(record: ArtifactRecord) -> str:
+    """Say what stands among the artifacts and is more, or less, than one."""
+    if record.project is not None:
+        return words(f"of {record.project}")
+    return "collection" if record.collection else NOTHING
 
 
 def _version_count(record: ArtifactRecord) -> str:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final, Literal
 
 import click
 
-from lineage import ErrorKind, InvalidInputError, NotFoundError, Project, PruneReport, Run
-from lineage.cli.context import Settings, command, complete_names
+from lineage import ErrorKind, InvalidInputError, NotFoundError, Project, PruneReport, Run, Version
+from lineage.cli.context import Settings, command, complete_names, duration
 from lineage.cli.output import amount, counted, emit, emit_document, emit_documents, note, words
 
-_AGE: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smhdw])", re.ASCII)
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DECLINED: Final = 1
 
 
@@ -46,7 +42,7 @@ class _Target:
 @click.option(
     "--kind", type=click.Choice(["version", "run", "artifact"]), help="What NODE is, if it could be two things."
 )
-@click.option("--delete-aliases", is_flag=True, help="Also if aliases name it.")
+@click.option("--delete-aliases", is_flag=True, help="Also if aliases name it, or links stand for it.")
 @click.option("--delete-versions", is_flag=True, help="Of a run: also the versions it produced.")
 @click.option("--force", "--override", "force", is_flag=True, help="Also if protected aliases name it.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
@@ -54,7 +50,8 @@ def rm(settings: Settings, nodes: tuple[str, ...], kind: str | None, yes: bool, 
     """Delete versions, runs or whole artifacts, all or none.
 
     NODE is a version (name:v3, name:alias, name@digest), a run (name or id), or the name of an artifact, with all its
-    versions. What is deleted stays in the lineage, marked so; "gc" then frees the bytes.
+    versions. What is deleted stays in the lineage, marked so; "gc" then frees the bytes. Of a link, or of a collection,
+    only links go; "unlink" does that too.
     """
     project = settings.writing()
     targets = [_target(project, text, kind) for text in dict.fromkeys(nodes)]
@@ -73,8 +70,7 @@ def rm(settings: Settings, nodes: tuple[str, ...], kind: str | None, yes: bool, 
 
 def _target(project: Project, text: str, kind: str | None) -> _Target:
     if kind == "version" or (kind is None and {":", "@"} & set(text)):
-        reference = project.version(text).reference
-        return _Target("version", reference, f"version {reference}")
+        return _version_target(project.version(text))
     if kind == "run":
         return _run_target(project.run(text))
     if kind == "artifact":
@@ -102,13 +98,22 @@ def _bare_target(project: Project, text: str) -> _Target:
     raise NotFoundError(f"no run and no artifact {text!r}; 'lineage ls' shows what there is")
 
 
+def _version_target(version: Version) -> _Target:
+    if version.link_to is not None:
+        return _Target("version", version.reference, f"link {version.reference} to {version.link_to}")
+    links = [link.reference for link in version.links()]
+    with_links = f" with {counted(len(links), 'link')} to it ({', '.join(links)})" if links else ""
+    return _Target("version", version.reference, f"version {version.reference}{with_links}")
+
+
 def _run_target(run: Run) -> _Target:
     return _Target("run", run.id, f"run {run.name} ({run.id})")
 
 
 def _artifact_target(project: Project, name: str) -> _Target:
     record = project.artifact(name)
-    return _Target("artifact", record.name, f"artifact {record.name} ({counted(record.version_count, 'version')})")
+    what, noun = ("collection", "link") if record.collection else ("artifact", "version")
+    return _Target("artifact", record.name, f"{what} {record.name} ({counted(record.version_count, noun)})")
 
 
 def _delete(project: Project, target: _Target, *, delete_aliases: bool, delete_versions: bool, force: bool) -> None:
@@ -121,20 +126,13 @@ def _delete(project: Project, target: _Target, *, delete_aliases: bool, delete_v
         project.delete_artifact(target.id, delete_aliases=aliases, override=force)
 
 
-def _age(_: click.Context, __: click.Parameter, value: str | None) -> timedelta | None:
-    """Return a duration such as 30d."""
-    if value is None:
-        return None
-    match = _AGE.fullmatch(value)
-    if match is None:
-        raise click.BadParameter(f"{value!r} is no age: give a number and s, m, h, d or w, such as 30d.")
-    return timedelta(**{_UNITS[match[2]]: float(match[1])})
-
-
 @command("a prune document")
 @click.argument("artifact", required=False, metavar="[NAME]", shell_complete=complete_names)
 @click.option("--keep-last", type=int, metavar="N", help="Keep the newest so many of each artifact.")
-@click.option("--older-than", callback=_age, metavar="AGE", help="Delete only what is older, such as 12h, 30d or 8w.")
+@click.option(
+    "--older-than", callback=duration, metavar="AGE", help="Delete only what is older, such as 12h, 30d or 8w."
+)
+@click.option("--expired", is_flag=True, help="Delete only what has outlived its time to live.")
 @click.option("--type", metavar="TYPE", help="Only of artifacts of this type.")
 @click.option("--keep-aliased/--no-keep-aliased", default=True, help="Keep what an alias names.  [default: keep]")
 @click.option("--keep-tagged/--no-keep-tagged", default=True, help="Keep what bears a tag.  [default: keep]")
@@ -144,11 +142,11 @@ def _age(_: click.Context, __: click.Parameter, value: str | None) -> timedelta 
 def prune(settings: Settings, artifact: str | None, dry_run: bool, yes: bool, **rules: Any) -> None:  # noqa: ANN401, FBT001 (options)
     """Delete the versions that no rule keeps.
 
-    Of one artifact or of all. One of --keep-last and --older-than must be said. What "latest" or a protected alias
-    names is always kept. "gc" then frees the bytes.
+    Of one artifact or of all. One of --keep-last, --older-than and --expired must be said. What "latest" or a protected
+    alias names, and what a collection links to, is always kept. "gc" then frees the bytes.
     """
-    if rules["keep_last"] is None and rules["older_than"] is None:
-        raise click.UsageError("Say --keep-last or --older-than, so that not every version goes.")
+    if rules["keep_last"] is None and rules["older_than"] is None and not rules["expired"]:
+        raise click.UsageError("Say --keep-last, --older-than or --expired, so that not every version goes.")
     project = settings.reading() if dry_run else settings.writing()
     plan = project.prune(artifact, dry_run=True, **rules)
     if not dry_run:

@@ -1,18 +1,33 @@
-"""Commands about names: alias, tag, mv."""
+"""Commands about names, and how long they are to last: alias, tag, link, unlink, ttl, mv."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from lineage import AliasEvent, ErrorKind, InvalidInputError, Project, Reference, Run, Version
 from lineage.cli.ask import run_names
-from lineage.cli.context import Settings, command, complete_names
-from lineage.cli.output import NOTHING, Column, emit, emit_document, emit_documents, emit_table, moment, words
+from lineage.cli.context import Settings, command, complete_names, duration
+from lineage.cli.output import (
+    NOTHING,
+    Column,
+    emit,
+    emit_document,
+    emit_documents,
+    emit_table,
+    lifetime,
+    moment,
+    words,
+)
+from lineage.values import LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_FOR_GOOD: Final = "none"
+"""How ``lineage ttl`` says that a version has no time to live."""
 
 
 @click.group(invoke_without_command=True)
@@ -167,6 +182,83 @@ def _answer_tags(settings: Settings, found: Run | Version) -> None:
     for text in found.tags:
         emit(words(text))
     return None
+
+
+@command("a version document")
+@click.argument("reference", metavar="REF", shell_complete=complete_names)
+@click.argument("collection", shell_complete=complete_names)
+@click.option("--alias", "aliases", multiple=True, metavar="ALIAS", help="Let it name the link.")
+def link(settings: Settings, reference: str, collection: str, aliases: tuple[str, ...]) -> None:
+    """Put a version into a collection.
+
+    There it has a number and aliases of its own; content, words and lineage stay the version's. The collection is made
+    if it is not there. A linked version has no time to live, and prune leaves it alone. As in:
+
+    lineage link iv3:best "Best models" --alias production
+    """
+    _answer_version(settings, settings.writing().link(reference, collection, aliases=aliases))
+
+
+@command("a list of deleted documents")
+@click.argument("references", nargs=-1, required=True, metavar="COLLECTION:REF...", shell_complete=complete_names)
+@click.option("--delete-aliases", is_flag=True, help="Also if an alias other than latest names it.")
+@click.option("--override", is_flag=True, help="Also if a protected alias names it.")
+def unlink(settings: Settings, references: tuple[str, ...], delete_aliases: bool, override: bool) -> None:  # noqa: FBT001 (options)
+    """Take versions out of a collection.
+
+    All or none; the versions themselves stay. "rm" deletes a whole collection. As in:
+
+    lineage unlink "Best models:v0"
+    """
+    project = settings.writing()
+    with project.batch():
+        links = [_link(project, reference) for reference in dict.fromkeys(references)]
+        for one in links:
+            aliases = delete_aliases or override or one.refresh().aliases in ((), (LATEST,))
+            one.delete(delete_aliases=aliases, override=override)
+    if settings.json:
+        from lineage.documents import DeletedDocument
+
+        return emit_documents(DeletedDocument(kind="version", id=one.reference) for one in links)
+    for one in links:
+        emit(words(f"unlinked {one.reference} from {one.link_to}"))
+    return None
+
+
+def _link(project: Project, reference: str) -> Version:
+    if not {":", "@"} & set(reference):
+        message = f"{reference!r} names a whole collection: give one link of it, such as {reference}:latest"
+        raise InvalidInputError(message, kind=ErrorKind.REFERENCE_INVALID)
+    version = project.version(reference)
+    if version.link_to is None:
+        message = f"{version.reference} is no link: 'lineage rm' deletes versions"
+        raise InvalidInputError(message, kind=ErrorKind.REFERENCE_INVALID)
+    return version
+
+
+def _time(context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
+    return timedelta.max if value == _FOR_GOOD else duration(context, parameter, value)
+
+
+@command("a version document")
+@click.argument("reference", metavar="REF", shell_complete=complete_names)
+@click.argument("time", required=False, metavar="[TIME|none]", callback=_time)
+def ttl(settings: Settings, reference: str, time: timedelta | None) -> None:
+    """Show or set how long a version is to live.
+
+    TIME counts from when it was logged, and is such as 12h, 30d or 8w; "none" is for good. When it is over, "prune
+    --expired" deletes the version.
+    """
+    if time is None:
+        version = settings.reading().version(reference)
+    else:
+        version = settings.writing().version(reference).update(ttl=time)
+    if settings.json:
+        from lineage.documents import VersionDocument
+
+        emit_document(VersionDocument.from_record(version.record))
+    else:
+        emit(lifetime(version.record.ttl) or _FOR_GOOD)
 
 
 @command("an artifact document")

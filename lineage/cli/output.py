@@ -154,6 +154,13 @@ def span(seconds: float) -> str:
     return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
 
 
+def lifetime(seconds: int | None) -> str:
+    """Return a time to live: ``30d00h`` for people, seconds in a pipe; nothing for one that is for good."""
+    if seconds is None:
+        return ""
+    return span(seconds) if on_terminal() else str(seconds)
+
+
 def json_cell(value: JsonValue) -> str:
     """Return JSON data as a cell: text bare, numbers short for people, all else as JSON."""
     if isinstance(value, str):

@@ -21,6 +21,7 @@ from lineage.cli.output import (
     emit_facts,
     emit_section,
     json_cell,
+    lifetime,
     listed,
     moment,
     on_terminal,
@@ -46,8 +47,8 @@ _MOST: Final = 20
 def show(settings: Settings, node: str, whole: bool) -> None:  # noqa: FBT001 (an option)
     """Show everything about a run or a version.
 
-    Of a version: aliases, tags, producer, who reproduced it and who consumed it, metadata, files. Of a run: inputs,
-    outputs, config, summary, code and environment. The name of an artifact stands for its newest version.
+    Of a version: aliases, tags, producer, who reproduced it and who consumed it, links, metadata, files. Of a run:
+    inputs, outputs, config, summary, code and environment. The name of an artifact stands for its newest version.
     """
     project = settings.reading()
     with project.snapshot():
@@ -75,6 +76,8 @@ def _show_version(version: Version, most: int | None) -> None:
     emit_facts(
         [
             ("version", words(version.reference)),
+            ("link to", words(version.link_to)),
+            ("project", f"{words(version.project)}; its files are there" if version.project else ""),
             ("type", words(version.type)),
             ("deleted", both(record.deleted_at) if record.deleted_at else ""),
             ("aliases", listed(version.aliases)),
@@ -82,17 +85,27 @@ def _show_version(version: Version, most: int | None) -> None:
             ("size", f"{amount(version.size)} in {counted(version.file_count, 'file')}"),
             ("digest", words(version.digest)),
             ("created", both(version.created_at)),
+            ("time to live", lifetime(record.ttl)),
             ("step", words(record.step)),
             ("description", prose(version.description)),
-            ("produced by", "no run" if producer is None else ""),
+            ("produced by", "" if producer else "no run" if version.project is None else "asked there"),
         ]
     )
     section_table("produced by", _run_columns(), [] if producer is None else [producer])
     section_table("reproduced by", _run_columns(), version.reproduced_by(), most)
     section_table("used by", _run_columns(), version.used_by(), most)
+    section_table("links", _link_columns(), version.links(), most)
     emit_section("metadata", _data(version.metadata), most)
-    if not version.deleted:
+    if not version.deleted and version.project is None:
         section_table("files", file_columns(), version.files(), most)
+
+
+def _link_columns() -> list[Column[Version]]:
+    return [
+        Column("link", lambda link: words(link.reference)),
+        Column("aliases", lambda link: listed(link.aliases), shrinks=True),
+        Column("created", lambda link: moment(link.created_at)),
+    ]
 
 
 def _state(run: Run) -> str:

@@ -93,7 +93,7 @@ def _output(project: Project, text: str) -> _Output:
     """Return what ``--log`` asks for, checked before hours are spent on making it.
 
     Raises:
-        InvalidInputError: It is not NAME=PATH or NAME:TYPE=PATH, or the artifact has another type.
+        InvalidInputError: It is not NAME=PATH or NAME:TYPE=PATH, the artifact has another type, or is a collection.
     """
     what, equals, path = text.partition("=")
     name, colon, type = what.partition(":")
@@ -102,7 +102,10 @@ def _output(project: Project, text: str) -> _Output:
         raise InvalidInputError(message)
     known = type_of(project, artifact_name(name), None)
     chosen = label(type, "artifact type") if colon else known
-    if chosen != known and any(record.name == name for record in project.artifacts({"name": name})):
+    found = list(project.artifacts({"name": name}))
+    if any(record.collection for record in found):
+        raise InvalidInputError(f"--log {text!r}: {name!r} is a collection of links", kind=ErrorKind.NAME_TAKEN)
+    if chosen != known and found:
         message = f"--log {text!r}: artifact {name!r} already exists with type {known!r}; leave the type out"
         raise InvalidInputError(message, kind=ErrorKind.TYPE_CLASH)
     return _Output(name, chosen, path)

@@ -11,7 +11,7 @@ import click
 
 import lineage
 from lineage import Artifact, InvalidInputError, NotFoundError, Project, Version
-from lineage.cli.context import Settings, command, object_of, source_of
+from lineage.cli.context import Settings, command, duration, object_of, source_of
 from lineage.cli.output import emit, emit_document, note, progress, words
 
 _SUFFIX: Final = ".lineage"
@@ -55,6 +55,7 @@ def _project_file(path: str | None) -> Path:
 @click.option("--metadata", metavar="JSON", help="Data about the version, or @FILE.")
 @click.option("--description", metavar="TEXT", help="Words about the version.")
 @click.option("--path", "inside", metavar="PATH", help="Where in the artifact the file, folder or reference goes.")
+@click.option("--ttl", callback=duration, metavar="TIME", help="Let it live so long, such as 12h, 30d or 8w.")
 @click.option("--run", metavar="RUN", envvar="LINEAGE_RUN_ID", help="The run that made it.  [env: LINEAGE_RUN_ID]")
 @click.option("--job-type", metavar="TYPE", help="Note a new run of this job type as what made it.")
 @click.option("--only-if-better", "better", metavar="METRIC:max|min", help="Only if its metadata beats latest.")
@@ -71,7 +72,8 @@ def log(  # noqa: PLR0913, PLR0917 (options)
     """Log a file, a folder or a URI as a version of an artifact.
 
     It prints the reference. Content that the artifact holds already gives that version back. Without --run or
-    --job-type the version has no producer. --run names a run that is there, also a finished one.
+    --job-type the version has no producer. --run names a run that is there, also a finished one. When the time of --ttl
+    is over, "prune --expired" deletes the version.
     """
     if job_type is not None:
         run = None
@@ -79,6 +81,7 @@ def log(  # noqa: PLR0913, PLR0917 (options)
     project = settings.writing()
     metadata = object_of(words_["metadata"], "--metadata")
     draft = _named(project, name, words_["type"], words_["description"], metadata)
+    draft.ttl = words_["ttl"]
     fill(draft, source_of(source), words_["inside"])
     how = {
         "aliases": [*aliases, *words_["aliases"]],
