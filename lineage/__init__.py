@@ -35,10 +35,7 @@ from lineage.errors import (
 )
 from lineage.handles import Run, Version
 from lineage.listing import Listing
-from lineage.portable.filling import FillReport
-from lineage.portable.merging import MergeReport, Renamed
-from lineage.portable.packing import PackReport, UnpackReport
-from lineage.portable.plan import Decision
+from lineage.portable.reports import Decision, FillReport, MergeReport, PackReport, Renamed, UnpackReport
 from lineage.project import Project, open  # noqa: A004 (the one door; `lineage.open` reads as it should)
 from lineage.records import (
     AliasEvent,

@@ -10,12 +10,18 @@ from typing import Final, TypeAlias
 from lineage.blobs import INLINE_LIMIT
 from lineage.errors import InvalidInputError
 from lineage.handles import Run, Version
-from lineage.portable.filling import FillReport, fill
-from lineage.portable.foreign import Limits
-from lineage.portable.merging import MergeReport, MergeRequest, merge
-from lineage.portable.packing import PackReport, PackRequest, UnpackReport, pack, unpack
-from lineage.portable.plan import ALIAS_POLICIES, POLICIES, AliasPolicy, Policies, Policy
-from lineage.portable.selection import WHICH, Selection, Which
+from lineage.portable.reports import (
+    ALIAS_POLICIES,
+    POLICIES,
+    WHICH,
+    AliasPolicy,
+    FillReport,
+    MergeReport,
+    PackReport,
+    Policy,
+    UnpackReport,
+    Which,
+)
 from lineage.questions import Questions
 from lineage.run import ActiveRun
 from lineage.values import Reference, callback, file_path, label, listed, shown
@@ -79,6 +85,9 @@ class Sharing(Questions):
         if versions not in WHICH:
             raise InvalidInputError(f"versions {shown(versions)}: say one of {', '.join(map(repr, WHICH))}")
         names = None if select is None else tuple(map(_name, listed(_one(select), "select")))
+        from lineage.portable.packing import PackRequest, pack  # noqa: PLC0415 (see reports.py)
+        from lineage.portable.selection import Selection  # noqa: PLC0415 (see reports.py)
+
         selection = Selection(names, upstream, downstream, versions)
         request = PackRequest(selection, _types(content), overwrite, callback(progress))
         return pack(self._store, file_path(path, "path of a project file"), request)
@@ -94,6 +103,8 @@ class Sharing(Questions):
             CorruptionError: Bytes are damaged; those stay where they are.
             StateError: This thread is inside a batch or a snapshot.
         """
+        from lineage.portable.packing import unpack  # noqa: PLC0415 (see reports.py)
+
         return unpack(self._store, larger_than=INLINE_LIMIT, progress=callback(progress))
 
     def merge(  # noqa: PLR0913 (each by keyword)
@@ -122,7 +133,7 @@ class Sharing(Questions):
             metadata: Where words about a version, run or artifact differ: ``"ours"``, ``"theirs"``, or the
                 ``"newest"`` edit.
             dry_run: Only report.
-            max_size: Bytes that the file may have.
+            max_size: Bytes that the file, and all its contents, may have.
             max_entries: Rows that it may hold.
             progress: Told the bytes taken over.
 
@@ -150,7 +161,11 @@ class Sharing(Questions):
             raise InvalidInputError(f"aliases {shown(aliases)}: say one of {', '.join(map(repr, ALIAS_POLICIES))}")
         if metadata not in POLICIES:
             raise InvalidInputError(f"metadata {shown(metadata)}: say one of {', '.join(map(repr, POLICIES))}")
-        limits = _limits(max_size, max_entries)
+        from lineage.portable.foreign import Limits  # noqa: PLC0415 (see reports.py)
+        from lineage.portable.merging import MergeRequest, merge  # noqa: PLC0415 (see reports.py)
+        from lineage.portable.plan import Policies  # noqa: PLC0415 (see reports.py)
+
+        limits = Limits(*_limits(max_size, max_entries))
         request = MergeRequest(Policies(aliases, metadata), limits, dry_run, callback(progress))
         return merge(self._store, _file_of(other), request)
 
@@ -179,7 +194,11 @@ class Sharing(Questions):
             ReadOnlyError: This project is read-only.
             StateError: This thread is inside a batch or a snapshot.
         """
-        return fill(self._store, _file_of(other), _limits(max_size, max_entries), callback(progress))
+        from lineage.portable.filling import fill  # noqa: PLC0415 (see reports.py)
+        from lineage.portable.foreign import Limits  # noqa: PLC0415 (see reports.py)
+
+        limits = Limits(*_limits(max_size, max_entries))
+        return fill(self._store, _file_of(other), limits, callback(progress))
 
 
 def _file_of(other: object) -> Path:
@@ -188,11 +207,11 @@ def _file_of(other: object) -> Path:
     return file_path(other, "path of a project file").absolute()
 
 
-def _limits(size: object, entries: object) -> Limits:
+def _limits(size: int, entries: int) -> tuple[int, int]:
     for name, value in (("max_size", size), ("max_entries", entries)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise InvalidInputError(f"{name} {shown(value)}: give a whole number, 0 or more")
-    return Limits(size, entries)  # type: ignore[arg-type]  # just looked at
+    return size, entries
 
 
 def _one(select: Iterable[Selected] | Selected) -> Iterable[Selected]:

@@ -163,7 +163,7 @@ def test_merge_of_nodes_of_our_own_versions_knows_them(ours: lineage.Project, tm
 
     report = ours.merge(other)
 
-    assert (report.runs, report.versions, report.known_versions) == (1, 0, 1)
+    assert (report.runs, report.versions, report.known_versions, report.artifacts) == (1, 0, 1, 0)
     assert [run.id for run in ours.version("model:v0").used_by()] == ["use"]
 
 

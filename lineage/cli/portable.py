@@ -22,8 +22,7 @@ from lineage.cli.output import (
 from lineage.sharing import MAX_ENTRIES, MAX_SIZE
 
 if TYPE_CHECKING:
-    from lineage.portable.plan import AliasPolicy, Policy
-    from lineage.portable.selection import Which
+    from lineage.portable.reports import AliasPolicy, Policy, Which
 
 
 @command("a pack document")

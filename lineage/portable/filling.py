@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +10,7 @@ from lineage.content import RowsAhead
 from lineage.errors import StateError
 from lineage.portable.foreign import Limits, foreign_project
 from lineage.portable.merging import Progress, take_over
+from lineage.portable.reports import FillReport
 from lineage.statements import content, portable, union
 from lineage.store import Store
 from lineage.upkeep.collection import bounded
@@ -18,23 +18,6 @@ from lineage.values import Digest
 
 _WINDOW: Final = 1_000
 _BYTES_AT_ONCE: Final = 64 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class FillReport:
-    """What ``fill`` brought.
-
-    Attributes:
-        blobs: How many contents were brought.
-        bytes: Theirs.
-        left_out: How many are still left out: the other project does not have them either.
-        left_out_bytes: Theirs.
-    """
-
-    blobs: int
-    bytes: int
-    left_out: int
-    left_out_bytes: int
 
 
 def fill(store: Store, source: Path, limits: Limits, progress: Progress | None) -> FillReport:

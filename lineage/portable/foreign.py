@@ -21,7 +21,7 @@ from lineage.errors import CorruptionError, ErrorKind, FormatError, InvalidInput
 from lineage.migrations import FORMAT_VERSION, SCHEMA_DIR, check_schema, migrate
 from lineage.portable.cells import cell_problems
 from lineage.sealing import broken_seal
-from lineage.statements import checks, foreign
+from lineage.statements import checks, foreign, portable
 from lineage.store import Store, at
 from lineage.system import is_own, storage_error, storage_errors
 from lineage.upkeep.consistency import row_problems
@@ -36,7 +36,7 @@ class Limits(NamedTuple):
     """How much a file from elsewhere may hold.
 
     Attributes:
-        size: Bytes of the file.
+        size: Bytes of the file, and of all its contents.
         entries: Files of versions, versions, runs, metrics, edges and contents together.
     """
 
@@ -146,6 +146,7 @@ def _check_file(path: Path, source: Path, limits: Limits) -> None:
         if damage:
             raise CorruptionError(f"{str(source)!r} is damaged ({'; '.join(damage[:_SHOWN])})")
         _limited(foreign.row_total(connection), limits.entries, source, "rows", "max_entries")
+        _limited(portable.bytes_known(connection), limits.size, source, "bytes of contents", "max_size")
     with database.draft_database(path) as connection:
         migrate(connection, SCHEMA_DIR / "migrations")
 

@@ -24,7 +24,6 @@ from lineage.portable.acyclic import find_cycle
 from lineage.portable.foreign import Limits, foreign_project
 from lineage.portable.plan import (
     AliasStep,
-    Decision,
     Plan,
     Policies,
     consumed_windows,
@@ -32,6 +31,7 @@ from lineage.portable.plan import (
     produced_windows,
     version_windows,
 )
+from lineage.portable.reports import MergeReport, Renamed
 from lineage.records import Entry
 from lineage.statements import artifacts, checks, content, portable, runs, union
 from lineage.statements.union import RunRow, VersionRow
@@ -61,51 +61,6 @@ class MergeRequest:
     limits: Limits
     dry_run: bool = False
     progress: Progress | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Renamed:
-    """The reference of a version there, and here."""
-
-    theirs: str
-    ours: str
-
-
-@dataclass(frozen=True, slots=True)
-class MergeReport:
-    """What a merge took in, or would take in.
-
-    Attributes:
-        dry_run: Whether nothing was changed.
-        source: The other project's file.
-        runs: How many runs were new here.
-        versions: How many versions were new here, nodes that became versions included.
-        artifacts: How many names were new here.
-        edges: How many edges were new here; 0 in a dry run that finds nothing new.
-        blobs: How many contents were taken over.
-        bytes: Theirs.
-        known_runs: How many runs both have; so for versions.
-        known_versions: See `known_runs`.
-        references: Reference there and here of every new version, and of each known one whose two differ.
-        decisions: What both have and disagree on, and what was taken.
-        deleted_here: Versions and runs that are live there and deleted here: they stay deleted.
-        deleted_there: Versions and runs that are deleted there and live here: they stay.
-    """
-
-    dry_run: bool
-    source: str
-    runs: int
-    versions: int
-    artifacts: int
-    edges: int
-    blobs: int
-    bytes: int
-    known_runs: int
-    known_versions: int
-    references: tuple[Renamed, ...]
-    decisions: tuple[Decision, ...]
-    deleted_here: tuple[str, ...]
-    deleted_there: tuple[str, ...]
 
 
 def merge(store: Store, source: Path, request: MergeRequest) -> MergeReport:
@@ -180,7 +135,7 @@ def _report(plan: Plan, source: Path, counts: tuple[int, int, int], *, dry_run: 
         source=str(source),
         runs=plan.new_runs,
         versions=len(plan.arrivals),
-        artifacts=sum(target.ours is None for target in plan.targets.values()),
+        artifacts=sum(target.is_new for target in plan.targets.values()),
         edges=edges,
         blobs=blobs,
         bytes=size,
@@ -314,8 +269,9 @@ class _Union:
 
     def _artifacts(self) -> None:
         for key, target in self.plan.targets.items():
-            if target.ours is None:
+            if target.is_new:
                 self.artifacts[key] = union.add_artifact(self.ours, target.theirs)
+            if target.ours is None:
                 continue
             self.artifacts[key] = target.ours.id
             if target.grows and target.ours.deleted_at is not None and target.ours.project is None:

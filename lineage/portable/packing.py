@@ -20,6 +20,7 @@ from lineage.database import copy_database, draft_database
 from lineage.errors import CorruptionError, NotFoundError, StateError
 from lineage.migrations import check_schema
 from lineage.portable.draft import checked_target, draft_folder, publish
+from lineage.portable.reports import PackReport, UnpackReport
 from lineage.portable.selection import Selection, chosen
 from lineage.sealing import compute_seal
 from lineage.statements import checks, content
@@ -49,35 +50,6 @@ class PackRequest:
     types: tuple[str, ...] | None = None
     overwrite: bool = False
     progress: Callable[[int], None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PackReport:
-    """What a packed file holds.
-
-    Attributes:
-        file: The packed file.
-        digest: One digest over everything in it: the same for the same content, whoever packed it.
-        size: The file's bytes.
-        runs: How many, deleted ones too; so for artifacts and versions.
-        artifacts: See `runs`.
-        versions: See `runs`.
-        blobs: How many contents are inside.
-        bytes: Theirs.
-        left_out: How many are known by digest and size only.
-        left_out_bytes: Theirs.
-    """
-
-    file: str
-    digest: str
-    size: int
-    runs: int
-    artifacts: int
-    versions: int
-    blobs: int
-    bytes: int
-    left_out: int
-    left_out_bytes: int
 
 
 def pack(store: Store, target: Path, request: PackRequest) -> PackReport:
@@ -204,19 +176,6 @@ def _check(connection: sqlite3.Connection) -> None:
     if violations := checks.foreign_key_violations(connection):
         what = ", ".join(f"{table} -> {parent}" for table, parent in violations)
         raise CorruptionError(f"rows name others that are not there ({what}): run verify on the project")
-
-
-@dataclass(frozen=True, slots=True)
-class UnpackReport:
-    """What ``unpack`` moved out of a packed file.
-
-    Attributes:
-        blobs: How many contents lie beside the project now.
-        bytes: Theirs.
-    """
-
-    blobs: int
-    bytes: int
 
 
 def unpack(store: Store, *, larger_than: int, progress: Callable[[int], None] | None = None) -> UnpackReport:

@@ -10,41 +10,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal
 
+from lineage.portable.reports import AliasPolicy, Decision, Policy
 from lineage.statements import artifacts, union
 from lineage.statements.union import AliasRow, ArtifactRow, RunRow, VersionRow
 from lineage.values import BESIDE, LATEST
 
-Policy: TypeAlias = Literal["ours", "theirs", "newest"]
-AliasPolicy: TypeAlias = Literal["ours", "theirs", "newest", "both"]
-POLICIES: Final = ("ours", "theirs", "newest")
-ALIAS_POLICIES: Final = (*POLICIES, "both")
-
 _WINDOW: Final = 1_000
 _MOST_REASONS: Final = 50
 _RUNNING: Final = "running"
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Something that both projects have and that is not the same in both.
-
-    Attributes:
-        what: ``"alias"``, or the field that differs: ``"metadata"``, ``"description"``, ``"name"`` and so on.
-        subject: Whose: a reference, an artifact's name, a run id; for an alias its reference.
-        ours: What this project has, as text; None for nothing.
-        theirs: What the other one has.
-        taken: ``"ours"``, ``"theirs"`` or ``"both"``.
-        why: What decided, if not the policy.
-    """
-
-    what: str
-    subject: str
-    ours: str | None
-    theirs: str | None
-    taken: Literal["ours", "theirs", "both"]
-    why: str | None
 
 
 @dataclass(slots=True)
@@ -59,6 +34,13 @@ class Target:
     collection: bool | None = None
     grows: bool = False
     """Whether a live version comes."""
+    used: bool = False
+    """Whether any version comes."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it is to be made: one of another project only for a version that comes, which may be ours."""
+        return self.ours is None and (self.used or self.theirs.project is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +250,8 @@ def _plan_new(plan: Plan, ours: sqlite3.Connection, row: VersionRow, node: Versi
             plan.refuse(f"{row.reference} is known here as a version of another project that is called the same")
     else:
         number, target.number = target.number, target.number + 1
-    target.grows = target.grows or (row.deleted_at is None)
+    target.used = True
+    target.grows = target.grows or row.deleted_at is None
     plan.arrivals[row.id] = Arrival(number, None if node is None else node.id)
     plan.renamed.append((row.reference, f"{target.name}:v{number}"))
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from lineage.errors import ErrorKind, NotFoundError
 from lineage.graph import Key, Reached, union, walk
+from lineage.portable.reports import Which
 from lineage.statements import artifacts, portable
 from lineage.store import find_run, find_version
 from lineage.values import Reference, shown
-
-Which: TypeAlias = Literal["all", "latest", "aliased"]
-WHICH = ("all", "latest", "aliased")
 
 
 class Selection(NamedTuple):
