@@ -286,6 +286,8 @@ class ChunkReader(io.RawIOBase):
 
     def _piece(self, length: int) -> tuple[bytes, int]:
         """Return the piece that holds the place, or enough of it, and where the place is in it."""
+        if self._place >= self._size:  # at the end nothing need be asked, which would cost a connection
+            return b"", 0
         if not self._start <= self._place < self._end:
             self._fetch(length)
         index, offset = divmod(self._place - self._start, CHUNK)

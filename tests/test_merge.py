@@ -167,6 +167,21 @@ def test_merge_of_nodes_of_our_own_versions_knows_them(ours: lineage.Project, tm
     assert [run.id for run in ours.version("model:v0").used_by()] == ["use"]
 
 
+def test_merge_of_a_deleted_version_that_a_collection_links_to_takes_the_link(
+    ours: lineage.Project, tmp_path: Path
+) -> None:
+    """A link stands for what is there: it goes with the version of the other project, as it would have there."""
+    mine = lineage.open(tmp_path / "mine.lineage")
+    mine.link(ours.version("model:v0"), "Best models", aliases=["production"])
+    ours.version("model:v0").delete(delete_aliases=True)
+
+    mine.merge(ours)
+
+    with pytest.raises(lineage.NotFoundError):
+        mine.version("Best models:production")
+    assert_store_sound(mine, strays=False)
+
+
 def test_merge_carries_links_and_times_to_live(ours: lineage.Project, theirs: lineage.Project) -> None:
     """A collection comes with its numbers and aliases, and stands for the same versions."""
     theirs.link("model:v0", "Best models", aliases=["production"])

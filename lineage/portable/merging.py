@@ -37,6 +37,7 @@ from lineage.statements import artifacts, checks, content, portable, runs, union
 from lineage.statements.union import RunRow, VersionRow
 from lineage.store import Store
 from lineage.upkeep.collection import bounded
+from lineage.upkeep.deletion import delete_in
 from lineage.values import Digest, timestamp
 
 Progress = Callable[[int], None]
@@ -332,6 +333,8 @@ class _Union:
         else:
             key = arrival.node
             union.complete_version(self.ours, key, row, keys)
+            for link in artifacts.links_to(self.ours, key) if row.deleted_at is not None else ():
+                delete_in(self.ours, link, self.mover, delete_aliases=True, override=True)
         self.versions[row.id] = key
         artifacts.add_version_tags(self.ours, key, json.loads(row.tags))
         if row.source is not None:
