@@ -6,7 +6,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -137,8 +137,8 @@ def act_on(project: lineage.Project, one: Act, version: lineage.Version, others:
         for other in others:
             for found in list(other.versions(limit=1)):
                 if found.link_to is None:
-                    with project.start_run("abroad", use=[found]):
-                        pass
+                    with suppress(lineage.NotFoundError), project.start_run("abroad", use=[found]):
+                        pass  # it may be one that both have, and that was deleted here
 
 
 @contextmanager
