@@ -9,7 +9,7 @@ from typing import Final
 from lineage.content import RowsAhead
 from lineage.errors import StateError
 from lineage.portable.foreign import Limits, foreign_project
-from lineage.portable.merging import Progress, take_over
+from lineage.portable.merging import BYTES_AT_ONCE, Progress, take_over, weight
 from lineage.portable.reports import FillReport
 from lineage.statements import content, portable, union
 from lineage.store import Store
@@ -17,7 +17,6 @@ from lineage.upkeep.collection import bounded
 from lineage.values import Digest
 
 _WINDOW: Final = 1_000
-_BYTES_AT_ONCE: Final = 64 << 20
 
 
 def fill(store: Store, source: Path, limits: Limits, progress: Progress | None) -> FillReport:
@@ -28,7 +27,7 @@ def fill(store: Store, source: Path, limits: Limits, progress: Progress | None) 
     count = total = 0
     with foreign_project(store, source, limits) as theirs, store.storing():
         ahead = RowsAhead(store.database)
-        for some in bounded(_to_bring(store, theirs), lambda blob: blob[1], _BYTES_AT_ONCE):
+        for some in bounded(_to_bring(store, theirs), weight, BYTES_AT_ONCE):
             take_over(store, theirs, some, ahead, progress)
             count, total = count + len(some), total + sum(size for _, size in some)
     with store.database.read() as connection:

@@ -42,7 +42,7 @@ from lineage.values import Digest, timestamp
 
 Progress = Callable[[int], None]
 _WINDOW: Final = 1_000
-_BYTES_AT_ONCE: Final = 64 << 20
+BYTES_AT_ONCE: Final = 64 << 20
 """What is staged together: it is on the disk twice for that long."""
 _SHOWN: Final = 10
 
@@ -180,13 +180,18 @@ def _take_bytes(store: Store, theirs: Store, plan: Plan, progress: Progress | No
     """Store the bytes of theirs that are not here, hashed on their way in; return how many contents and bytes."""
     count = total = 0
     ahead = RowsAhead(store.database)
-    for some in bounded(_wanted_blobs(store, theirs, plan), lambda blob: blob[1], _BYTES_AT_ONCE):
+    for some in bounded(_wanted_blobs(store, theirs, plan), weight, BYTES_AT_ONCE):
         take_over(store, theirs, some, ahead, progress)
         count, total = count + len(some), total + sum(size for _, size in some)
     if count:
         with store.writing() as connection:
             ahead.drain(connection)
     return count, total
+
+
+def weight(blob: tuple[Digest, int]) -> int:
+    """Return what a content counts for when some are staged together: small ones cost memory and not bytes."""
+    return max(blob[1], BYTES_AT_ONCE // 2_000)
 
 
 def take_over(
