@@ -325,7 +325,7 @@ def packing(scale: float) -> Iterator[Figure]:
         plain.mkdir()
         ours, floor = in_turns(lambda: _fresh(version, out), lambda: _tar("-xf", tar, "-C", plain), 3)
         yield Figure("download all of it", ours, floor, "tar -x (verifies nothing)", note)
-        ours, floor = in_turns(lambda: _read_all(version), lambda: _tar("-xOf", tar, quiet=True), 3)
+        ours, floor = in_turns(lambda: _read_all(share), lambda: _tar("-xOf", tar, quiet=True), 3)
         yield Figure("read all of it", ours, floor, "tar -xO to /dev/null", note)
         yield from _asking(share, large)
         yield Figure("verify it", milliseconds(lineage.open(share).verify), None, "", note)
@@ -346,11 +346,14 @@ def _fresh(version: lineage.Version, target: Path) -> None:
     version.download(target)
 
 
-def _read_all(version: lineage.Version) -> None:
-    for entry in version.files():
-        with version.open(entry.path) as file:
-            while file.read(1 << 20):
-                pass
+def _read_all(share: Path) -> None:
+    project = lineage.open(share)
+    with project.snapshot():
+        version = project.version("data")
+        for entry in version.files():
+            with version.open(entry.path) as file:
+                while file.read(1 << 20):
+                    pass
 
 
 def _asking(share: Path, size: int) -> Iterator[Figure]:

@@ -28,7 +28,7 @@ _AHEAD_ROWS: Final = 5_000
 """What one transaction ahead of the version's own may hold: some 20 ms of the writer lock."""
 CHUNK: Final = 1 << 20
 """Bytes of every piece but the last of a large blob inside the project file."""
-_CHUNKS_AHEAD: Final = 4
+_CHUNKS_AHEAD: Final = 8
 
 Work = Callable[[sqlite3.Connection], None]
 
@@ -214,8 +214,10 @@ def _open_large(database: Database, blobs: BlobFolder, digest: Digest, size: int
         with database.read() as connection:
             inside = rows.place_inside(connection, digest) if size > INLINE_LIMIT else None
             absent = inside is None and is_absent(connection, digest)
+            whole = inside is not None and size <= _CHUNKS_AHEAD * CHUNK
+            pieces = rows.chunks_from(connection, inside, 0, _CHUNKS_AHEAD) if inside is not None and whole else []
         if inside is not None:
-            return cast("BinaryIO", ChunkReader(database, inside, size))
+            return cast("BinaryIO", ChunkReader(database, inside, size, pieces))
         if absent and not blobs.path_of(digest).exists():
             raise left_out(digest)
     return blobs.open(digest)
@@ -249,14 +251,14 @@ class ChunkReader(io.RawIOBase):
     just what he asks for.
     """
 
-    def __init__(self, database: Database, blob: int, size: int) -> None:
+    def __init__(self, database: Database, blob: int, size: int, pieces: list[bytes]) -> None:
         self._database = database
         self._blob = blob
         self._size = size
         self._place = 0
-        self._pieces: list[bytes] = []
+        self._pieces = pieces  # the first, where they are known already
         self._start = 0
-        self._end = 0
+        self._end = sum(map(len, pieces))
 
     def readable(self) -> bool:
         """Return True."""
