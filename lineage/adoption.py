@@ -1,7 +1,8 @@
 """Versions of other projects: a run here may consume one, and a collection here may link to one.
 
-Only the node is taken over: uid, name, number, digest and words, under the name ``project/artifact``. The content
-stays in its own project. A version is known by its uid, so however often it is named there is one node of it.
+Only the node is taken over: uid, name, number, digest, and words and tags as they are then, under the name
+``project/artifact``. The content stays in its own project. A version is known by its uid, so however often it is
+named there is one node of it.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _artifact(connection: sqlite3.Connection, name: str, type: str, origin: Orig
 
 
 def _insert(connection: sqlite3.Connection, record: VersionRecord, artifact: int) -> int:
-    return artifacts.insert_version(
+    key = artifacts.insert_version(
         connection,
         uid=record.uid,
         artifact=artifact,
@@ -78,3 +79,5 @@ def _insert(connection: sqlite3.Connection, record: VersionRecord, artifact: int
         at=record.created_at,
         foreign=True,
     )
+    artifacts.add_version_tags(connection, key, record.tags)
+    return key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -92,8 +92,8 @@ class Artifact:
         *,
         incremental: bool = False,
     ) -> None:
-        self.name: Final = artifact_name(name)
-        self.type: Final = label(type, "artifact type")
+        self.name = artifact_name(name)
+        self.type = label(type, "artifact type")
         self.description = None if description is None else prose(description, f"description of artifact {name!r}")
         self.metadata: JsonObject = plain_object(metadata, f"metadata of artifact {name!r}")
         self.incremental: Final = incremental
@@ -246,6 +246,21 @@ class Artifact:
         self._put([DraftEntry(entry, None) for entry in found], replace=False)
         return found
 
+    def add_entries(self, entries: Iterable[Entry], *, overwrite: bool = False) -> None:
+        """Take over entries of versions, as ``version.files()`` gives them, all or none; nothing is copied.
+
+        The project it is logged in must hold their bytes.
+
+        Args:
+            entries: What to take over.
+            overwrite: Replace other content at the same paths.
+
+        Raises:
+            InvalidInputError: A path is taken by other content, or an entry is none that can be stored.
+            StateError: The draft was logged.
+        """
+        self._put([DraftEntry(_taken_over(entry), None) for entry in entries], replace=overwrite)
+
     def remove(self, path: str | Entry) -> None:
         """Take a file, or all files below a folder, out of the draft.
 
@@ -340,8 +355,19 @@ def logged_as(artifact: Artifact) -> tuple[Path, VersionRecord]:
 def draft_from(name: str, type: str, description: str | None, metadata: JsonObject, entries: list[Entry]) -> Artifact:
     """Return a draft that begins with the entries of a version; nothing is copied."""
     draft = Artifact(name, type, description, metadata)
-    draft._put([DraftEntry(entry, None) for entry in entries], replace=False)  # noqa: SLF001 (a second constructor)
+    draft.add_entries(entries)
     return draft
+
+
+def _taken_over(entry: Entry) -> Entry:
+    """Return an entry of a version as an entry of a draft."""
+    if not isinstance(entry, Entry):
+        message = f"{shown(entry)} is no entry; version.files() gives some"
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
+    path = entry_path(entry.path)
+    if not entry.stored:
+        return _checked_reference(Entry(path, entry.digest, entry.size, entry.uri, stored=False, extra=entry.extra))
+    return Entry(path, Digest.parse(entry.digest), _checked_size(entry), entry.uri, stored=True, extra=entry.extra)
 
 
 def _shared(entry: Entry, name: str | None) -> Entry:

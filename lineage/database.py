@@ -2,7 +2,7 @@
 
 No connection is held between public calls. One held in WAL mode loses acknowledged commits as soon as the
 program itself reads or copies the project file, and poisons a forked child (promises.md, part 0); opening one
-costs 0.4 ms. This module knows no table. Errors of sqlite3 are translated here and nowhere else.
+costs 0.4 ms. This module knows no table. Errors of sqlite3 become ours by :mod:`lineage.translation`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,11 @@ from lineage.errors import (
     CorruptionError,
     ErrorKind,
     FormatError,
-    InvalidInputError,
-    LineageError,
-    NotFoundError,
     ReadOnlyError,
     StateError,
-    StorageError,
 )
 from lineage.system import file_lock, storage_errors, sync_folder, unique_name
+from lineage.translation import translated
 
 APPLICATION_ID: Final = 0x4C4E4731
 """``LNG1``: what tells a project file from any other SQLite database."""
@@ -71,8 +68,21 @@ class _Session:
     process: int
 
 
+_blocks = threading.local()
+
+
+def _sessions() -> dict[Path, _Session]:
+    """Return the sessions of this thread by project file.
+
+    By file and not by object: two projects opened over one file are in the same batch, where the second would
+    otherwise wait for a lock that its own thread holds.
+    """
+    found: dict[Path, _Session] = _blocks.__dict__.setdefault("sessions", {})
+    return found
+
+
 class Database:
-    """One project file.
+    """One project file; objects over the same file share the block that a thread is in.
 
     Args:
         path: The file; it must be there (:func:`create_database` makes one).
@@ -99,7 +109,6 @@ class Database:
         self._format_version = format_version
         self._lock_path = lock_path
         self._before = before
-        self._local = threading.local()
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -115,15 +124,32 @@ class Database:
 
     @contextmanager
     def committed(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection that sees what is committed, also inside a batch of this thread, which may be undone."""
+        """Give a connection that sees what is committed, also inside a batch of this thread, which may be undone.
+
+        Raises:
+            StateError: That batch has grown so large that nobody can look past it: to wait would be to wait for
+                this thread.
+        """
+        session = self._session()
+        own = session is not None and session.writing
         with translated(self.path):
-            connection = connect(self.path, writing=False, timeout=self.timeout)
+            connection = connect(self.path, writing=False, timeout=0 if own else self.timeout)
             try:
-                check_format(connection, self.path, self._format_version)
                 connection.execute("BEGIN")
+                self._look(connection, own=own)
                 yield connection
             finally:
                 connection.close()
+
+    def _look(self, connection: sqlite3.Connection, *, own: bool) -> None:
+        """Take the read lock and check the format."""
+        try:
+            check_format(connection, self.path, self._format_version)
+        except sqlite3.OperationalError as error:
+            if own and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                message = f"project {str(self.path)!r} is in a batch of this thread that is too large to look past"
+                raise StateError(f"{message}; end the batch before you use its versions elsewhere") from error
+            raise
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -178,7 +204,7 @@ class Database:
         return self._session() is not None
 
     def _session(self) -> _Session | None:
-        session: _Session | None = getattr(self._local, "session", None)
+        session = _sessions().get(self.path)
         if session is not None and session.process != os.getpid():
             raise StateError(_FORKED)
         return session
@@ -186,12 +212,13 @@ class Database:
     @contextmanager
     def _connected(self, *, writing: bool) -> Iterator[sqlite3.Connection]:
         connection = connect(self.path, writing=writing, timeout=self.timeout)
-        self._local.session = _Session(connection, writing, os.getpid())
+        sessions = _sessions()
+        sessions[self.path] = _Session(connection, writing, os.getpid())
         try:
             check_format(connection, self.path, self._format_version)
             yield connection
         finally:
-            session, self._local.session = self._local.session, None
+            session = sessions.pop(self.path)
             if session.process == os.getpid():
                 connection.close()
 
@@ -384,54 +411,6 @@ def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("RELEASE public_call")
         raise
     connection.execute("RELEASE public_call")
-
-
-@contextmanager
-def callers_code() -> Iterator[None]:
-    """Let errors of sqlite3 that the code of others raises in the block pass as they are: not our file is meant.
-
-    What goes wrong in ours is translated before it comes here, by the call that met it.
-    """
-    try:
-        yield
-    except sqlite3.Error as error:
-        error.__dict__["of_others"] = True
-        raise
-
-
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn an error of sqlite3 in the block into a LineageError."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        if error.__dict__.get("of_others"):
-            raise
-        raise _translation(error, path) from error
-
-
-_WORDS: Final[dict[int, tuple[type[LineageError], str]]] = {
-    sqlite3.SQLITE_NOTADB: (FormatError, "{file} is not a lineage project file ({error})"),
-    sqlite3.SQLITE_BUSY: (BusyError, "project {file} is locked by another program; try again ({error})"),
-    sqlite3.SQLITE_LOCKED: (BusyError, "project {file} is locked by this program; leave the other block ({error})"),
-    sqlite3.SQLITE_READONLY: (ReadOnlyError, "project {file} cannot be written here ({error})"),
-    sqlite3.SQLITE_FULL: (StorageError, "project {file}: the disk is full; make room, then call again ({error})"),
-    sqlite3.SQLITE_IOERR: (StorageError, "project {file}: {error}; mend the place, then call again"),
-    sqlite3.SQLITE_CANTOPEN: (StorageError, "project {file}: {error}; mend the place, then call again"),
-    sqlite3.SQLITE_PERM: (StorageError, "project {file}: {error}; mend the place, then call again"),
-    sqlite3.SQLITE_CORRUPT: (CorruptionError, "project {file} is damaged ({error}); restore it from a copy"),
-    sqlite3.SQLITE_TOOBIG: (InvalidInputError, "project {file}: a value is too large for a row; log it as a file"),
-}
-"""What each primary result code of SQLite means to the caller; any other is damage that verify can name."""
-
-
-def _translation(error: sqlite3.Error, path: Path) -> LineageError:
-    code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte; the rest says where it happened
-    if code == sqlite3.SQLITE_CANTOPEN and not path.exists():
-        return NotFoundError(f"no project file {str(path)!r}", kind=ErrorKind.PROJECT_NOT_FOUND)
-    cls, words = _WORDS.get(code, (CorruptionError, "project {file}: {error}; run verify"))
-    kind = ErrorKind.NOT_A_PROJECT if cls is FormatError else None
-    return cls(words.format(file=repr(str(path)), error=error), kind=kind)
 
 
 def create_database(path: Path, build: Callable[[sqlite3.Connection], None]) -> None:

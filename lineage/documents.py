@@ -159,6 +159,15 @@ class RunPageDocument(RunDocument):
         )
 
 
+class OutsideUseDocument(Document):
+    """What another project does with a version: a run there consumed it, or a collection there links to it."""
+
+    kind: Literal["consumed", "linked"]
+    project: str
+    node: str
+    at: str
+
+
 class VersionPageDocument(VersionDocument):
     """A version with all that is known around it."""
 
@@ -166,6 +175,7 @@ class VersionPageDocument(VersionDocument):
     reproduced_by: list[RunDocument]
     used_by: list[RunDocument]
     links: list[str]
+    outside_uses: list[OutsideUseDocument]
     files: list[EntryDocument]
 
     @classmethod
@@ -179,6 +189,7 @@ class VersionPageDocument(VersionDocument):
             reproduced_by=[RunDocument.from_record(run.record) for run in version.reproduced_by()],
             used_by=[RunDocument.from_record(run.record) for run in version.used_by()],
             links=[link.reference for link in version.links()],
+            outside_uses=[OutsideUseDocument.from_record(use) for use in version.outside_uses()],
             files=[EntryDocument.from_record(entry) for entry in files],
         )
 

@@ -31,8 +31,14 @@ _AT_ONCE = 250
 """Entries whose small contents are read from the project file together, 4 MB at most."""
 
 
-def download(
-    store: Store, entries: Iterable[Entry], root: Path, *, exact: bool = False, progress: Progress | None = None
+def download(  # noqa: PLR0913 (what is brought from where to where, and how strictly)
+    store: Store,
+    entries: Iterable[Entry],
+    root: Path,
+    *,
+    exact: bool = False,
+    missing_references: bool = False,
+    progress: Progress | None = None,
 ) -> None:
     """Bring entries into `root`; what is there and right is left alone, what is there and wrong is replaced.
 
@@ -41,6 +47,7 @@ def download(
         entries: What to bring.
         root: The folder, made where it is missing.
         exact: Remove every file that is not among the entries.
+        missing_references: Go on, with a warning in the log, where nothing is any more where a reference points.
         progress: Told the bytes done.
 
     Raises:
@@ -57,7 +64,7 @@ def download(
             _clear_way(root, [entry.path for entry in entries])
         with _opened(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as top:
             for start in range(0, len(entries), _AT_ONCE):
-                _bring_some(store, entries[start : start + _AT_ONCE], top, progress)
+                _bring_some(store, entries[start : start + _AT_ONCE], top, progress, missing=missing_references)
         if exact:
             _remove_extras(root, {entry.path for entry in entries})
 
@@ -89,19 +96,29 @@ def _refuse_store(store: Store, root: Path, entries: Iterable[Entry], *, exact: 
         raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
 
 
-def _bring_some(store: Store, entries: list[Entry], top: int, progress: Progress | None) -> None:
+def _bring_some(store: Store, entries: list[Entry], top: int, progress: Progress | None, *, missing: bool) -> None:
     """Bring entries whose small contents are read together: a connection for each would cost 0.4 ms a file."""
-    missing = [entry for entry in entries if not _is_there(top, entry)]
+    wanted = [entry for entry in entries if not _is_there(top, entry)]
     if progress is not None:
-        progress(sum(entry.size or 0 for entry in entries) - sum(entry.size or 0 for entry in missing))
-    small = read_small(store.database, [str(entry.digest) for entry in missing if entry.stored])
-    for entry in missing:
-        held = small.get(str(entry.digest)) if entry.stored else None
-        with nullcontext(io.BytesIO(held)) if held is not None else reader_of(store, entry) as source:
-            if source is not None:
-                *folders, name = entry.path.split("/")
-                with _descended(top, folders) as folder:
-                    _write(folder, name, source, entry, progress)
+        progress(sum(entry.size or 0 for entry in entries) - sum(entry.size or 0 for entry in wanted))
+    small = read_small(store.database, [str(entry.digest) for entry in wanted if entry.stored])
+    for entry in wanted:
+        try:
+            _bring(store, entry, small.get(str(entry.digest)) if entry.stored else None, top, progress)
+        except StorageError as error:
+            if entry.stored or not missing or error.kind not in (ErrorKind.CONTENT_MISSING, ErrorKind.REMOTE):
+                raise
+            import logging  # noqa: PLC0415 (5 ms; a reference that leads nowhere is rare)
+
+            logging.getLogger("lineage").warning("left out: %s", error)
+
+
+def _bring(store: Store, entry: Entry, held: bytes | None, top: int, progress: Progress | None) -> None:
+    with nullcontext(io.BytesIO(held)) if held is not None else reader_of(store, entry) as source:
+        if source is not None:
+            *folders, name = entry.path.split("/")
+            with _descended(top, folders) as folder:
+                _write(folder, name, source, entry, progress)
 
 
 def _is_there(top: int, entry: Entry) -> bool:

@@ -19,14 +19,14 @@ from lineage.aliases import Mover, move_alias, remove_alias
 from lineage.artifact import Artifact, draft_from
 from lineage.blobs import copy_hashed
 from lineage.capture import host
+from lineage.changes import RunChanges, VersionChanges
 from lineage.content import open_blob
 from lineage.download import check_bytes, download, reader_of, verify_folder
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, StorageError
 from lineage.facts import RunFacts, VersionFacts
 from lineage.graph import Key
-from lineage.jsondata import plain_object
-from lineage.records import Entry, MetricRow, RunRecord, VersionRecord
-from lineage.relations import Handle
+from lineage.records import Entry, MetricRow, OutsideUse, RunRecord, VersionRecord
+from lineage.relations import Handle, html_table
 from lineage.statements import artifacts, content, edges, runs
 from lineage.store import Store, refuse_foreign
 from lineage.upkeep import deletion
@@ -37,14 +37,11 @@ from lineage.values import (
     callback,
     entry_path,
     file_path,
-    label,
     listed,
     prose,
     shown,
-    tag_name,
     text_encoding,
     timestamp,
-    ttl_seconds,
 )
 
 Progress: TypeAlias = Callable[[int], None]
@@ -69,7 +66,7 @@ class Run(RunFacts, Handle):
         return f"<Run {record.name} {record.id} ({record.job_type or 'no job type'}, {record.status})>"
 
     def _repr_html_(self) -> str:
-        return _html_table(repr(self), {"config": self.record.config, "summary": self.record.summary})
+        return html_table(repr(self), {"config": self.record.config, "summary": self.record.summary})
 
     @property
     def key(self) -> Key:
@@ -116,26 +113,28 @@ class Run(RunFacts, Handle):
             keys = edges.reproductions(connection, self._current(connection).key)
         return load_versions(self._store, keys)
 
-    def update(self, *, name: str | None = None, notes: str | None = None, tags: Iterable[str] | None = None) -> Self:
-        """Change name, notes or tags; what is not given stays. An empty note removes it.
+    def update(
+        self,
+        *,
+        name: str | None = None,
+        notes: str | None = None,
+        tags: Iterable[str] | None = None,
+        config: object = None,
+        summary: object = None,
+    ) -> Self:
+        """Change name, notes, tags, config or summary, each as a whole; what is not given stays.
+
+        An empty note removes it. What a run that has ended is found to have come to can be put into its summary.
 
         Raises:
             InvalidInputError: One of them breaks a rule; nothing is changed.
+            StateError: Config or summary of a run that is running: its own process writes them.
             NotFoundError: The run was deleted.
             ReadOnlyError: The project is read-only.
         """
-        new_name = None if name is None else label(name, "run name")
-        new_notes = None if notes is None else prose(notes, "notes")
-        checked = None if tags is None else [tag_name(tag) for tag in listed(tags, "tags")]
+        changes = RunChanges.checked(name, notes, tags, config, summary)
         with self._store.writing() as connection:
-            now = self._current(connection)
-            if now.deleted_at is not None:
-                raise NotFoundError(f"run {self.id!r} was deleted", kind=ErrorKind.RUN_NOT_FOUND)
-            words = now.notes if new_notes is None else new_notes or None
-            runs.update_run_words(connection, now.key, new_name or now.name, words, timestamp())
-            if checked is not None:
-                runs.clear_run_tags(connection, self.record.key)
-                runs.add_run_tags(connection, self.record.key, checked)
+            changes.write(connection, self._current(connection))
         return self.refresh()
 
     def _current(self, connection: sqlite3.Connection) -> RunRecord:
@@ -175,7 +174,7 @@ class Version(VersionFacts, Handle):
         return f"<Version {record.reference}{link}{aliases} ({about})>"
 
     def _repr_html_(self) -> str:
-        return _html_table(repr(self), {"metadata": self.record.metadata, "digest": self.record.digest})
+        return html_table(repr(self), {"metadata": self.record.metadata, "digest": self.record.digest})
 
     @property
     def key(self) -> Key:
@@ -205,6 +204,23 @@ class Version(VersionFacts, Handle):
             message = f"{self.reference} was logged in a batch that was undone"
             raise NotFoundError(message, kind=ErrorKind.VERSION_NOT_FOUND)
         return found[0]
+
+    def outside_uses(self) -> list[OutsideUse]:
+        """Return what other projects do with it: runs there that consumed it, collections there that link to it.
+
+        A link from there keeps it from being deleted and pruned as one from here does. What those projects did
+        without being able to write to this one is not known here.
+        """
+        with self._store.database.read() as connection:
+            return artifacts.outside_uses(connection, self._current(connection).source)
+
+    def forget_outside_use(self, use: OutsideUse) -> None:
+        """Take back what was noted of another project, when that project or its link is gone.
+
+        Nothing happens if there is no such note.
+        """
+        with self._store.writing() as connection:
+            artifacts.delete_outside_use(connection, self._current(connection).source, use)
 
     def files(self) -> list[Entry]:
         """Return its entries, sorted by path.
@@ -288,6 +304,8 @@ class Version(VersionFacts, Handle):
         root: str | os.PathLike[str] | None = None,
         path_prefix: str | None = None,
         *,
+        paths: Iterable[str] | None = None,
+        missing_references: bool = False,
         progress: Progress | None = None,
     ) -> Path:
         """Bring the files into a folder and return it; what is there and right is verified and left alone.
@@ -298,12 +316,14 @@ class Version(VersionFacts, Handle):
         Args:
             root: The folder; ``./artifacts/<name>:<version>`` if not said.
             path_prefix: Only files whose path begins so; with a slash at the end, one folder.
+            paths: Only the files at exactly these paths.
+            missing_references: Go on, with a warning in the log, where nothing is any more where a reference points.
             progress: Told the bytes done, for a progress bar.
 
         Raises:
             CorruptionError: Stored bytes are damaged.
             StorageError: The folder cannot be written, or a reference cannot be fetched.
-            NotFoundError: The version was deleted.
+            NotFoundError: The version was deleted, or has no file at one of the paths.
 
         Example:
             >>> import lineage, tempfile
@@ -318,8 +338,11 @@ class Version(VersionFacts, Handle):
         """
         target = _folder(root, self.reference)
         prefix = "" if path_prefix is None else prose(path_prefix, "path_prefix")
-        wanted = [entry for entry in self.files() if entry.path.startswith(prefix)]
-        download(self._store, wanted, target, progress=callback(progress))
+        if paths is None:
+            wanted = [entry for entry in self.files() if entry.path.startswith(prefix)]
+        else:
+            wanted = [self.entry(path) for path in listed(paths, "paths")]
+        download(self._store, wanted, target, missing_references=missing_references, progress=callback(progress))
         return target
 
     def checkout(self, root: str | os.PathLike[str] | None = None, *, progress: Progress | None = None) -> Path:
@@ -348,8 +371,7 @@ class Version(VersionFacts, Handle):
         Raises:
             NotFoundError: The version was deleted.
         """
-        entries = [Entry(e.path, e.digest, e.size, e.uri, e.stored, e.extra) for e in self.files()]
-        return draft_from(self.source().name, self.type, self.description, self.metadata, entries)
+        return draft_from(self.source().name, self.type, self.description, self.metadata, self.files())
 
     def logged_by(self) -> Run | None:
         """Return the run that produced it; None if no run did. Runs that made it once more: reproduced_by."""
@@ -403,40 +425,27 @@ class Version(VersionFacts, Handle):
             NotFoundError: The version was deleted, or belongs to another project.
             ReadOnlyError: The project is read-only.
         """
-        new_description = None if description is None else prose(description, f"description of {self.reference}")
-        new_metadata = None if metadata is None else plain_object(metadata, f"metadata of {self.reference}")
-        new_tags = None if tags is None else [tag_name(tag) for tag in listed(tags, "tags")]
-        seconds = ttl_seconds(ttl)
+        changes = VersionChanges.checked(self.reference, description, metadata, tags, ttl)
         with self._store.writing() as connection:
             self._check_here(connection)
-            source = self.record.source
-            artifacts.touch_version(connection, source, timestamp())
-            if new_description is not None:
-                artifacts.update_version_description(connection, source, new_description or None)
-            if new_metadata is not None:
-                artifacts.update_version_metadata(connection, source, new_metadata)
-            if new_tags is not None:
-                artifacts.clear_version_tags(connection, source)
-                artifacts.add_version_tags(connection, source, new_tags)
-            if ttl is not None:
-                artifacts.update_version_ttl(connection, source, seconds)
+            changes.write(connection, self.record.source)
         return self.refresh()
 
     def add_alias(self, alias: str, *, protect: bool | None = None, override: bool = False) -> Self:
         """Make an alias name this version; it leaves the one it named, in one step, and its history keeps both.
 
         Args:
-            alias: Such as ``best``.
+            alias: Such as ``best``; ``latest`` goes on from there with the next log.
             protect: From now on only `override` moves or removes it; False lifts that.
             override: Move it although it is protected.
 
         Raises:
-            InvalidInputError: The alias breaks a rule, or is ``latest``, which every log moves.
+            InvalidInputError: The alias breaks a rule, or is ``latest`` and to be protected.
             ConflictError: It is protected.
             NotFoundError: The version was deleted, or belongs to another project; a link to it can have aliases here.
         """
-        if alias_name(alias) == LATEST:
-            message = "alias 'latest' follows what was logged last; choose another to pin a version"
+        if alias_name(alias) == LATEST and protect:
+            message = "alias 'latest' cannot be protected: the next log moves it; choose another to pin a version"
             raise InvalidInputError(message, kind=ErrorKind.ALIAS_INVALID)
         with self._store.writing() as connection:
             if self._check_live(connection).link_to is None:
@@ -509,11 +518,3 @@ def _folder(root: str | os.PathLike[str] | None, name: str) -> Path:
 
 def _of_type(versions: list[Version], type: str | None) -> list[Version]:
     return [version for version in versions if type in (None, version.type)]
-
-
-def _html_table(title: str, rows: dict[str, object]) -> str:
-    """Return a small table for notebooks; every text is escaped."""
-    from html import escape  # noqa: PLC0415 (2 ms; notebooks only)
-
-    body = "".join(f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>" for key, value in rows.items())
-    return f"<table><caption>{escape(title)}</caption>{body}</table>"

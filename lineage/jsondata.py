@@ -104,7 +104,7 @@ def plain_value(value: object, what: str) -> JsonValue:
 
 
 def flatten_metrics(data: Mapping[str, object], what: str) -> JsonObject:
-    """Return metrics by name, nested dicts under dotted names.
+    """Return metrics by name, nested dicts under dotted names; one with a ``_type`` is a value and not a group.
 
     A numpy number or a tensor without dimensions becomes a plain number. Unlike elsewhere, a metric itself may
     be NaN or infinite, since a loss that diverged is a fact worth keeping; such a result is no JSON data yet.
@@ -413,7 +413,7 @@ def _type_name(item: object) -> str:
 def _flatten(data: Mapping[Any, object], prefix: str, result: JsonObject, copy: _Copier) -> None:
     for key, value in data.items():
         name = prefix + _metric_name(key, prefix)
-        if type(value) is not float and isinstance(value, Mapping):
+        if type(value) is not float and isinstance(value, Mapping) and "_type" not in value:
             _flatten(value, f"{name}.", result, copy)  # the limit of the name ends it, 256 levels down
             continue
         if name in result:

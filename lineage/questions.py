@@ -138,6 +138,18 @@ class Questions:
             key = find_version(connection, parsed, at, deleted=include_deleted)
         return load_versions(self._store, [key])[0]
 
+    def version_by_uid(self, uid: str) -> Version:
+        """Return the version with this uid, whatever its artifact is called by now, also a deleted one.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        with self._store.database.read() as connection:
+            key = artifacts.version_by_uid(connection, _text(uid, "uid"))
+        if key is None:
+            raise NotFoundError(f"no version with the uid {shown(uid)}", kind=ErrorKind.VERSION_NOT_FOUND)
+        return load_versions(self._store, [key])[0]
+
     def versions(  # noqa: PLR0913 (each narrows the list, all but the first by keyword)
         self,
         where: Mapping[str, object] | None = None,

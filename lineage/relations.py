@@ -184,3 +184,11 @@ def extract_graph(
             reached = graph.union(reached, graph.walk(connection, starts, up=up, depth=depth))
         found = graph.to_networkx(connection, reached, store.path.stem)
     return graph.collapse(found, collapse) if collapse else found
+
+
+def html_table(title: str, rows: dict[str, object]) -> str:
+    """Return a small table for notebooks; every text is escaped."""
+    from html import escape  # noqa: PLC0415 (2 ms; notebooks only)
+
+    body = "".join(f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>" for key, value in rows.items())
+    return f"<table><caption>{escape(title)}</caption>{body}</table>"

@@ -31,6 +31,7 @@ def compute_seal(connection: sqlite3.Connection) -> Seal:
         _add(hasher, rows)
     digest = hasher.hexdigest()
     _add(hasher, portable.identities(connection))
+    _add(hasher, portable.outside_uses(connection))
     return Seal(digest, hasher.hexdigest())
 
 
@@ -48,5 +49,5 @@ def broken_seal(connection: sqlite3.Connection) -> tuple[Seal | None, str | None
     computed = compute_seal(connection)
     if computed == found:
         return found, None
-    what = "what it holds" if computed.digest != found.digest else "the ids of the project or its artifacts"
+    what = "what it holds" if computed.digest != found.digest else "ids, or what others do with it,"
     return found, f"it was sealed as {found.digest}, and {what} changed since without lineage"

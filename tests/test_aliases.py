@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from conftest import draft
 from footprint import refused, unchanged
+from invariants import assert_store_sound
 
 import lineage
 from lineage import ConflictError, ErrorKind, InvalidInputError, NotFoundError, Project
@@ -88,13 +89,31 @@ def test_log_artifact_with_aliases_moves_them(project: Project) -> None:
     assert moves(project, "m:best") == [("best", None, "m:v0"), ("best", "m:v0", "m:v1")]
 
 
-@pytest.mark.parametrize("alias", ["v3", "V3", "", "a/b", "a:b", "a@b", " a", "a\n", "latest"], ids=repr)
+@pytest.mark.parametrize("alias", ["v3", "V3", "", "a/b", "a:b", "a@b", " a", "a\n"], ids=repr)
 def test_add_alias_that_breaks_a_rule_is_refused(three: Project, alias: str) -> None:
-    """An alias is a word that cannot be taken for a number, a reference or a path; latest follows by itself."""
+    """An alias is a word that cannot be taken for a number, a reference or a path."""
     version = three.version("m:v0")
 
     with refused(three, InvalidInputError, "alias", ErrorKind.ALIAS_INVALID):
         version.add_alias(alias)
+
+
+def test_add_alias_latest_goes_back_to_an_older_version_until_the_next_log(three: Project) -> None:
+    """Whoever goes back to an older version says so; the move is in the history, and logging goes on from there."""
+    three.version("m:v0").add_alias("latest")
+
+    assert three.version("m").reference == "m:v0"
+    assert moves(three, "m:latest")[-1] == ("latest", "m:v2", "m:v0")
+    assert log(three, "new").aliases == ("latest",)
+    assert_store_sound(three)
+
+
+def test_add_alias_latest_cannot_be_protected(three: Project) -> None:
+    """A protected latest would let no log through."""
+    version = three.version("m:v0")
+
+    with refused(three, InvalidInputError, "'latest' cannot be protected", ErrorKind.ALIAS_INVALID):
+        version.add_alias("latest", protect=True)
 
 
 def test_add_alias_to_a_deleted_version_is_refused(three: Project) -> None:

@@ -1409,3 +1409,30 @@ def test_update_artifact_with_a_bad_type_changes_nothing(project: lineage.Projec
         project.update_artifact("m", description="words", type="")
 
     assert (project.artifact("m").type, project.artifact("m").description) == ("model", None)
+
+
+def test_versions_of_a_collection_are_asked_for_what_they_stand_for(project: lineage.Project) -> None:
+    """A link has the tags, metadata and description of its source, in a filter as in what it shows."""
+    source = project.log_artifact(draft("m", {"a": "1"}, type="model", metadata={"iou": 0.7}), tags=["pruned"])
+    source.update(description="the small one")
+    project.link(source, "Best models")
+    conditions: list[dict[str, object]] = [
+        {"metadata.iou": {"$gt": 0.5}},
+        {"tags": "pruned"},
+        {"description": "the small one"},
+    ]
+
+    found = [[version.reference for version in project.versions(one)] for one in conditions]
+
+    assert found == [["m:v0", "Best models:v0"]] * 3
+    assert [one.reference for one in project.versions({"tags": "other"}, artifact="Best models")] == []
+
+
+def test_versions_of_another_project_keep_their_tags_as_they_were(project: lineage.Project) -> None:
+    """A link to a version of another project is found by the tags it had when it was linked."""
+    source = lineage.open("other.lineage").log_artifact(draft("m", {"a": "1"}, type="model"), tags=["pruned"])
+
+    link = project.link(source, "Best models")
+
+    assert link.tags == ("pruned",)
+    assert list(project.versions({"tags": "pruned", "link_to": {"$exists": True}})) == [link]

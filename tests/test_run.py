@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -577,7 +580,7 @@ def test_active_run_update_changes_words_while_it_runs(project: lineage.Project)
     assert (found.config, found.summary) == ({"lr": 0.2}, {"loss": 1.0})
 
 
-@pytest.mark.parametrize("words", [{"name": ""}, {"name": "a\nb"}, {"tags": ["ok", "a/b"]}, {"notes": 5}])
+@pytest.mark.parametrize("words", [{"name": ""}, {"name": "a\nb"}, {"tags": ["ok", "a\nb"]}, {"notes": 5}])
 def test_active_run_update_that_is_refused_changes_nothing(project: lineage.Project, words: dict[str, Any]) -> None:
     """Neither in the project nor in the hands of the program."""
     with project.start_run(name="first", tags=["a"]) as run:
@@ -597,12 +600,54 @@ def test_active_run_update_of_a_finished_run_is_refused(project: lineage.Project
     assert project.run("mine").update(name="late").name == "late"
 
 
+def test_start_run_that_resumes_what_is_still_running_elsewhere_says_so(
+    project: lineage.Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two processes may go on with one run; whoever comes second is told which process has it."""
+    with project.start_run(id="mine"):
+        caller = "import sys, lineage; lineage.open(sys.argv[1]).start_run(id='mine', resume='allow')"
+        done = subprocess.run([sys.executable, "-c", caller, project.file], capture_output=True, text=True)
+        project.start_run(id="other").finish()
+        project.start_run(id="other", resume="must").finish()
+
+    assert done.returncode == 0
+    assert f"run 'mine' is still running in process {os.getpid()} on " in done.stderr
+    assert "still running" not in caplog.text
+
+
 def test_run_update_that_is_refused_changes_nothing(project: lineage.Project) -> None:
     """One part that breaks a rule and none is written."""
     project.start_run(id="mine", name="first").finish()
 
-    with refused(project, InvalidInputError, "Invalid tag 'a/b'", ErrorKind.TAG_INVALID):
-        project.run("mine").update(name="second", notes="words", tags=["ok", "a/b"])
+    with refused(project, InvalidInputError, "Invalid tag ''", ErrorKind.TAG_INVALID):
+        project.run("mine").update(name="second", notes="words", tags=["ok", ""])
+
+
+def test_run_update_puts_what_was_found_later_into_the_summary(project: lineage.Project) -> None:
+    """Config and summary of a run that has ended are replaced, each as a whole; the other stays."""
+    with project.start_run(id="mine", config={"lr": 0.1}) as run:
+        run.log({"loss": 0.5})
+
+    project.run("mine").update(summary={"loss": 0.5, "test": {"iou": 0.7}})
+    project.run("mine").update(config={"lr": 0.1, "seed": 1})
+
+    found = project.run("mine")
+    assert (found.summary, found.config) == ({"loss": 0.5, "test": {"iou": 0.7}}, {"lr": 0.1, "seed": 1})
+    assert project.runs({"summary.test.iou": {"$gt": 0.6}})[0].id == "mine"
+
+
+@pytest.mark.parametrize("words", [{"summary": {"a": 1}}, {"config": {"a": 1}}])
+def test_run_update_of_the_documents_of_a_running_run_is_refused(
+    project: lineage.Project, words: dict[str, object]
+) -> None:
+    """Its own process writes them, and would write over the change; name, notes and tags can be changed."""
+    run = project.start_run(id="mine")
+
+    with refused(project, lineage.StateError, "run 'mine' is running", ErrorKind.STATE):
+        project.run("mine").update(name="second", **words)  # type: ignore[arg-type]  # one of the two
+
+    run.finish()
+    assert project.run("mine").update(**words).record.config == words.get("config", {})  # type: ignore[arg-type]
 
 
 def test_run_handle_is_what_it_was_until_it_is_refreshed(project: lineage.Project) -> None:

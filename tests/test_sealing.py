@@ -36,6 +36,7 @@ def share(project: lineage.Project, tmp_path: Path) -> Iterator[sqlite3.Connecti
     project.log_artifact(draft("data", {"a": "2"}))  # latest moves
     project.link("data", "Best data")
     project.update_artifact("data", description="words")
+    other.link(project.version("data"), "Abroad")
     report = project.pack("share.lineage", content=False)
     with closing(sqlite3.connect(report.file, isolation_level=None)) as connection:
         connection.execute("PRAGMA ignore_check_constraints = ON")
@@ -87,6 +88,7 @@ def test_seal_does_not_depend_on_keys(share: sqlite3.Connection) -> None:
     share.execute("UPDATE version SET id = id + 100")
     for table, column in (("consumed", "version"), ("produced", "version"), ("reproduced", "version"),
                           ("alias", "version"), ("version_tag", "version"), ("link", "version"), ("link", "source"),
+                          ("outside_use", "version"),
                           ("alias_event", "from_version"), ("alias_event", "to_version")):  # fmt: skip
         share.execute(f"UPDATE {table} SET {column} = {column} + 100")
 
@@ -113,7 +115,7 @@ def test_broken_seal_says_what_was_changed(share: sqlite3.Connection) -> None:
     assert (seal, why) == (compute_seal(share), None)
 
     share.execute("UPDATE project SET uid = 'x'")
-    assert "the ids of the project" in str(broken_seal(share)[1])
+    assert "ids, or what others do with it" in str(broken_seal(share)[1])
     share.execute("UPDATE run SET name = 'x'")
     assert "what it holds changed" in str(broken_seal(share)[1])
     share.execute("DELETE FROM seal")

@@ -458,7 +458,7 @@ class Store(RuleBasedStateMachine):
         key = self.key(pick)
 
         def modelled() -> None:
-            if alias in ("latest", "v1", "a/b"):
+            if alias in ("v1", "a/b") or (alias == "latest" and protect):
                 raise Refused("InvalidInputError")
             self.model.live(key)
             if self.model.artifacts[key[0]].foreign:
@@ -867,7 +867,7 @@ ILLEGAL: tuple[tuple[str, Callable[[lineage.Project], object]], ...] = (
     ("NotFoundError", lambda p: p.link("nosuch", "fresh")),
     ("NotFoundError", lambda p: p.start_run(id="fresh", use=["nosuch/data:v0"])),
     ("InvalidInputError", lambda p: p.start_run(config={"lr": float("inf")})),
-    ("InvalidInputError", lambda p: p.start_run(tags=["a/b"])),
+    ("InvalidInputError", lambda p: p.start_run(tags=[""])),
     ("InvalidInputError", lambda p: p.prune()),
     ("InvalidInputError", lambda p: p.runs({"$where": 1})),
     ("InvalidInputError", lambda p: p.versions(order="nosuch")),

@@ -932,6 +932,7 @@ METHODS: dict[type, dict[str, Callable[..., object]]] = {
         "update_artifact": lambda p: p.update_artifact("d", description="words"),
         "verify": lambda p: p.verify(),
         "version": lambda p: p.version("d"),
+        "version_by_uid": lambda p: p.version_by_uid("01k0000000000000000000000x"),
         "versions": lambda p: list(p.versions()),
         "whereis": lambda p: p.whereis(__file__),
     },
@@ -958,6 +959,8 @@ METHODS: dict[type, dict[str, Callable[..., object]]] = {
         "live_key": lambda v: v.live_key(),
         "links": lambda v: v.links(),
         "source": lambda v: v.source(),
+        "outside_uses": lambda v: v.outside_uses(),
+        "forget_outside_use": lambda v: v.forget_outside_use(lineage.OutsideUse("linked", "p", "c", "t", "u" * 26)),
     },
     lineage.Run: {
         "ancestors": lambda r: r.ancestors(),
@@ -987,6 +990,7 @@ METHODS: dict[type, dict[str, Callable[..., object]]] = {
     },
     lineage.Artifact: {
         "add_dir": lambda a: a.add_dir("out"),
+        "add_entries": lambda a: a.add_entries([lineage.Entry("e", "0" * 64, 1)]),
         "add_file": lambda a: a.add_file(__file__),
         "add_reference": lambda a: a.add_reference("s3://bucket/key"),
         "new_file": write,
@@ -1070,3 +1074,26 @@ def test_project_file_that_was_moved_away_is_a_file_like_any_other(project: line
     other.file.rename("copy.bin")
 
     assert project.log_artifact("copy.bin").size == Path("copy.bin").stat().st_size
+
+
+def test_batch_takes_in_what_another_object_over_the_same_file_writes(project: lineage.Project) -> None:
+    """A batch is the thread's and the file's: a second object is in it, instead of waiting for its own lock."""
+    other = lineage.open(project.file)
+
+    with pytest.raises(KeyError), project.batch():
+        log(other)
+        assert other.version("d").reference == "d:v0"
+        raise KeyError
+
+    assert len(other.versions()) == 0
+    with project.batch():
+        log(other)
+    assert [one.reference for one in project.versions()] == ["d:v0"]
+
+
+def test_snapshot_refuses_writes_of_another_object_over_the_same_file(project: lineage.Project) -> None:
+    """A snapshot only reads, whichever object is written through."""
+    other = lineage.open(project.file)
+
+    with project.snapshot(), pytest.raises(lineage.StateError, match="a snapshot only reads"):
+        log(other)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lineage import ArtifactRecord, Entry, Location, Project, Run, SearchHit, Stale, Version
+from lineage import ArtifactRecord, Entry, Location, OutsideUse, Project, Run, SearchHit, Stale, Version
 from lineage.cli.context import Settings, command, complete_names, where_of
 from lineage.cli.output import (
     NOTHING,
     Column,
     amount,
+    counted,
     emit,
     emit_documents,
     emit_table,
@@ -22,10 +23,12 @@ from lineage.cli.output import (
     moment,
     note,
     pairs,
+    section_table,
     short,
     took,
     words,
 )
+from lineage.values import RUN_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -77,6 +80,16 @@ def file_columns() -> list[Column[Entry]]:
     ]
 
 
+def outside_columns() -> list[Column[OutsideUse]]:
+    """Return how uses by other projects stand in a table."""
+    return [
+        Column("project", lambda use: words(use.project)),
+        Column("does", lambda use: "used by run" if use.kind == "consumed" else "linked in"),
+        Column("what", lambda use: words(use.node), shrinks=True),
+        Column("at", lambda use: moment(use.at)),
+    ]
+
+
 @command("a list of artifact, version, run or entry documents")
 @click.argument("what", default="artifacts", shell_complete=complete_names)
 @click.option("--where", metavar="JSON", help='A filter such as \'{"config.lr": {"$gt": 0.01}}\', or @FILE.')
@@ -97,7 +110,8 @@ def ls(settings: Settings, what: str, quiet: bool, **given: Any) -> None:  # noq
 
     WHAT is "artifacts", "runs" or "versions"; the name of an artifact, for its versions; or a reference with ":" or
     "@", for the files of that version. The newest stand last. Artifacts are also collections, and what runs used of
-    other projects.
+    other projects; those that keep the files and media of runs are passed over, unless --type, --where, --json or
+    --quiet asks for them.
     """
     kind = what if what in _OPTIONS and what != "files" else "files" if {":", "@"} & set(what) else "versions"
     narrow = {name: value for name, value in given.items() if value}
@@ -106,6 +120,9 @@ def ls(settings: Settings, what: str, quiet: bool, **given: Any) -> None:  # noq
     if given["limit"] is not None:
         narrow["limit"] = given["limit"]
     project = settings.reading()
+    passed_over = what in ("artifacts", "versions") and not (quiet or settings.json or given["type"] or given["where"])
+    if passed_over:
+        narrow["where"] = {"type": {"$nin": RUN_TYPES}}
     if kind == "runs":
         _list_runs(settings, project.runs(**narrow), quiet=quiet)
     elif kind == "artifacts":
@@ -116,6 +133,8 @@ def ls(settings: Settings, what: str, quiet: bool, **given: Any) -> None:  # noq
         if what != "versions":
             narrow["artifact"] = project.artifact(what).name
         _list_versions(settings, project.versions(**narrow), quiet=quiet)
+    if passed_over and (left := len(project.artifacts({"type": {"$in": RUN_TYPES}}))):
+        note(f"and {counted(left, 'artifact')} of the files and media of runs; --type {RUN_TYPES[1]} lists such")
 
 
 def _refuse_others(kind: str, narrow: dict[str, Any]) -> None:
@@ -196,11 +215,17 @@ def _emit_names(names: Iterable[str]) -> None:
 @command("a list of run documents")
 @click.argument("reference", metavar="REF", shell_complete=complete_names)
 def used_by(settings: Settings, reference: str) -> None:
-    """List the runs that consumed a version."""
+    """List the runs that consumed a version.
+
+    Runs of other projects are told after them, by project; as documents they are in those of "show".
+    """
     project = settings.reading()
     with project.snapshot():
-        runs = project.version(reference, include_deleted=True).used_by()
+        version = project.version(reference, include_deleted=True)
+        runs, outside = version.used_by(), [use for use in version.outside_uses() if use.kind == "consumed"]
     _list_runs(settings, runs, quiet=False)
+    if outside and not settings.json:
+        section_table("in other projects", outside_columns(), outside)
 
 
 @command("a list of search-hit documents")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from lineage.documents import Document
 
 T = TypeVar("T")
+_LONGEST_VALUE: Final = 60
+"""Characters of one of several values in a cell; ``show`` and ``--json`` have it whole."""
 NOTHING: Final = "-"
 """What stands for a missing value in a table, so that columns can be counted."""
 _FALLBACK: Final = (80, 24)
@@ -162,7 +164,10 @@ def lifetime(seconds: int | None) -> str:
 
 
 def json_cell(value: JsonValue) -> str:
-    """Return JSON data as a cell: text bare, numbers short for people, all else as JSON."""
+    """Return JSON data as a cell: text bare, numbers short for people, media by what they are, all else as JSON."""
+    if isinstance(value, dict) and "_type" in value:
+        place = f" in {value['artifact']}" if "artifact" in value else ""
+        return visible(f"<{value['_type']}{place}>")
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, float) and on_terminal():
@@ -171,8 +176,13 @@ def json_cell(value: JsonValue) -> str:
 
 
 def pairs(data: Mapping[str, JsonValue]) -> str:
-    """Return JSON data as one cell: ``iou=0.41 loss=0.3``."""
-    return " ".join(f"{visible(key)}={json_cell(value)}" for key, value in data.items()) or NOTHING
+    """Return JSON data as one cell: ``iou=0.41 loss=0.3``; long values are cut, and ``_step`` and the like left out."""
+    shown = {key: json_cell(value) for key, value in data.items() if not key.startswith("_")}
+    return " ".join(f"{visible(key)}={_cut(text)}" for key, text in shown.items()) or NOTHING
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 
 def counted(count: int, noun: str) -> str:

@@ -27,6 +27,7 @@ from lineage.values import (
     project_name,
     prose,
     run_id,
+    run_tag,
     tag_name,
 )
 
@@ -88,6 +89,10 @@ def _status(value: object) -> bool:
     return bool(RunStatus(str(value)))
 
 
+def _kind(value: object) -> bool:
+    return value in ("consumed", "linked")
+
+
 def _path(value: object) -> bool:
     return entry_path(value) == value
 
@@ -134,7 +139,7 @@ _CHECKS: Final[dict[str, tuple[Check, ...]]] = {
         _maybe(_time),
         _maybe(_time),
     ),
-    "run_tag": (tag_name,),
+    "run_tag": (run_tag,),
     "metric": (_text, _count, _maybe(_json), _anything, _time),
     "version": (
         _uid,
@@ -148,6 +153,7 @@ _CHECKS: Final[dict[str, tuple[Check, ...]]] = {
         _maybe(_time),
     ),
     "version_tag": (tag_name,),
+    "outside_use": (_kind, _uid, project_name, _label, _time),
     "alias": (alias_name, _flag),
     "alias_event": (alias_name, _time, _maybe(_text)),
     "consumed": (_label,),

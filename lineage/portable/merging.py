@@ -267,6 +267,7 @@ class _Union:
         for version, source in self.links:
             artifacts.insert_link(self.ours, version, self.versions[source])
         union.delete_empty_foreign(self.ours)
+        self._outside_uses()
         self._edges()
         for step in self.plan.aliases:
             self._alias(step)
@@ -344,6 +345,13 @@ class _Union:
         artifacts.add_version_tags(self.ours, key, json.loads(row.tags))
         if row.source is not None:
             self.links.append((key, row.source))
+
+    def _outside_uses(self) -> None:
+        """Take over what third projects do with versions that are new here; of ours, no file tells what holds them."""
+        here = artifacts.project_uid(self.ours)
+        for version, use in union.outside_rows(self.theirs):
+            if version in self.plan.arrivals and use.project_uid != here:
+                artifacts.insert_outside_use(self.ours, self.versions[version], use)
 
     def _deleted_at(self, row: VersionRow) -> str | None:
         """Return when a version counts as deleted here: a link to what is deleted here went with it."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from lineage.jsondata import JsonObject, json_text, parse_object
-from lineage.records import AliasEvent, ArtifactRecord, VersionRecord
+from lineage.records import AliasEvent, ArtifactRecord, OutsideUse, VersionRecord
 from lineage.statements import json_array
 from lineage.values import Digest
 
@@ -327,6 +327,50 @@ def alias_row(connection: sqlite3.Connection, artifact: int, alias: str) -> tupl
         "SELECT version, protected FROM alias WHERE artifact = ? AND name = ?", (artifact, alias)
     ).fetchone()
     return (row[0], bool(row[1])) if row else None
+
+
+def alias_names(connection: sqlite3.Connection, artifact: int, limit: int) -> list[str]:
+    """Return the aliases of an artifact by name, at most so many."""
+    rows = connection.execute("SELECT name FROM alias WHERE artifact = ? ORDER BY name LIMIT ?", (artifact, limit))
+    return [row[0] for row in rows]
+
+
+def insert_outside_use(connection: sqlite3.Connection, version: int, use: OutsideUse) -> bool:
+    """Note what another project does with a version, and return whether that is new."""
+    cursor = connection.execute(
+        """INSERT INTO outside_use (version, kind, project_uid, project, node, at) VALUES (?, ?, ?, ?, ?, ?)
+           ON CONFLICT DO NOTHING""",
+        (version, use.kind, use.project_uid, use.project, use.node, use.at),
+    )
+    return cursor.rowcount > 0
+
+
+def delete_outside_use(connection: sqlite3.Connection, version: int, use: OutsideUse) -> None:
+    """Take such a note back; nothing happens if there is none."""
+    connection.execute(
+        "DELETE FROM outside_use WHERE version = ? AND kind = ? AND project_uid = ? AND node = ?",
+        (version, use.kind, use.project_uid, use.node),
+    )
+
+
+def outside_uses(connection: sqlite3.Connection, version: int) -> list[OutsideUse]:
+    """Return what other projects do with a version, oldest first."""
+    rows = connection.execute(
+        """SELECT kind, project, node, at, project_uid FROM outside_use WHERE version = ?
+           ORDER BY at, kind, project, node""",
+        (version,),
+    )
+    return [OutsideUse(*row) for row in rows]
+
+
+def outside_links_of(connection: sqlite3.Connection, versions: Iterable[int]) -> list[str]:
+    """Return the collections of other projects that link to any of these versions, as ``project/name``."""
+    rows = connection.execute(
+        """SELECT DISTINCT u.project || '/' || u.node FROM json_each(?) wanted
+           JOIN outside_use u ON u.version = wanted.value AND u.kind = 'linked' ORDER BY 1""",
+        (json_array(versions),),
+    )
+    return [row[0] for row in rows]
 
 
 def aliases_of(connection: sqlite3.Connection, version: int) -> list[tuple[str, bool]]:

@@ -51,6 +51,7 @@ def cells(connection: sqlite3.Connection) -> Iterator[tuple[str, Iterable[tuple[
         ),
     )
     yield "version_tag", connection.execute("SELECT tag FROM version_tag")
+    yield "outside_use", connection.execute("SELECT kind, project_uid, project, node, at FROM outside_use")
     yield "alias", connection.execute("SELECT name, protected FROM alias")
     yield "alias_event", connection.execute("SELECT name, at, user FROM alias_event")
     yield "consumed", connection.execute("SELECT use_as FROM consumed WHERE use_as IS NOT NULL")

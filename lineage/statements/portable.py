@@ -56,6 +56,14 @@ def identities(connection: sqlite3.Connection) -> Iterator[tuple[object, ...]]:
     yield from connection.execute("SELECT name, uid FROM artifact ORDER BY name")
 
 
+def outside_uses(connection: sqlite3.Connection) -> Iterator[tuple[object, ...]]:
+    """Yield what other projects do with versions: not content, since it changes without this project's doing."""
+    yield from connection.execute(
+        """SELECT v.uid, u.kind, u.project_uid, u.project, u.node, u.at
+           FROM outside_use u JOIN version v ON v.id = u.version ORDER BY v.uid, u.kind, u.project_uid, u.node"""
+    )
+
+
 def canonical_rows(connection: sqlite3.Connection) -> Iterator[tuple[str, Iterable[tuple[object, ...]]]]:
     """Yield every table's name and rows, without keys, in an order that depends on the content alone.
 
@@ -269,6 +277,7 @@ _TRIMMING = (
     "DELETE FROM produced WHERE run NOT IN (SELECT id FROM kept_run) OR version NOT IN (SELECT id FROM kept_version)",
     "DELETE FROM reproduced WHERE run NOT IN (SELECT id FROM kept_run) OR version NOT IN (SELECT id FROM kept_version)",
     "DELETE FROM link WHERE version NOT IN (SELECT id FROM kept_version)",
+    "DELETE FROM outside_use WHERE version NOT IN (SELECT id FROM kept_version)",
     "DELETE FROM alias WHERE version NOT IN (SELECT id FROM kept_version)",
     "UPDATE alias_event SET from_version = NULL WHERE from_version NOT IN (SELECT id FROM kept_version)",
     "UPDATE alias_event SET to_version = NULL WHERE to_version NOT IN (SELECT id FROM kept_version)",

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
+from lineage.records import OutsideUse
 from lineage.statements import json_array
 
 Move: TypeAlias = tuple[int | None, int | None, str, str | None, int | None]
@@ -210,6 +211,12 @@ def produced_after(connection: sqlite3.Connection, after: int, limit: int) -> li
     return connection.execute(
         "SELECT version, run FROM produced WHERE version > ? ORDER BY version LIMIT ?", (after, limit)
     ).fetchall()
+
+
+def outside_rows(connection: sqlite3.Connection) -> Iterator[tuple[int, OutsideUse]]:
+    """Yield versions and what projects do with them that are neither."""
+    for version, *use in connection.execute("SELECT version, kind, project, node, at, project_uid FROM outside_use"):
+        yield version, OutsideUse(*use)
 
 
 def reproduced_rows(connection: sqlite3.Connection) -> Iterator[tuple[int, int, str, str]]:

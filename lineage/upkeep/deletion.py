@@ -113,8 +113,9 @@ def delete_in(
         raise NotFoundError(message, kind=ErrorKind.VERSION_DELETED)
     names = [alias for alias, _ in artifacts.aliases_of(connection, version)]
     links = artifacts.links_to(connection, version)
-    if (names or links) and not delete_aliases:
-        raise _blocked(connection, reference, names, links)
+    outside = artifacts.outside_links_of(connection, [version])
+    if (names or links or outside) and not delete_aliases:
+        raise _blocked(connection, reference, names, links, outside)
     for link in links:
         delete_in(connection, link, mover, delete_aliases=True, override=override)
     artifacts.mark_version_deleted(connection, version, mover.at)
@@ -132,11 +133,13 @@ def _let_go(connection: sqlite3.Connection, artifact: int, alias: str, mover: Mo
         remove_alias(connection, artifact, alias, mover, override=override)
 
 
-def _blocked(connection: sqlite3.Connection, what: str, aliases: Sequence[str], links: Sequence[int]) -> ConflictError:
+def _blocked(
+    connection: sqlite3.Connection, what: str, aliases: Sequence[str], links: Sequence[int], outside: Sequence[str]
+) -> ConflictError:
     standing = [record.reference for record in artifacts.version_records(connection, links)]
     why = [
         f"{reason} ({', '.join(map(repr, names))})"
-        for reason, names in (("aliases name it", aliases), ("links stand for it", standing))
+        for reason, names in (("aliases name it", aliases), ("links stand for it", [*standing, *outside]))
         if names
     ]
     message = f"{what} cannot be deleted while {' and '.join(why)}; pass delete_aliases=True (--delete-aliases)"
@@ -158,8 +161,9 @@ def delete_artifact(store: Store, name: str, *, delete_aliases: bool = False, ov
         aliases = rows.aliases_in(connection, artifact)
         links = rows.links_into(connection, artifact)
         others = [alias for alias in aliases if alias != LATEST]
-        if (others or links) and not delete_aliases:
-            raise _blocked(connection, f"artifact {name!r}", others, links)
+        outside = artifacts.outside_links_of(connection, artifacts.live_versions(connection, artifact))
+        if (others or links or outside) and not delete_aliases:
+            raise _blocked(connection, f"artifact {name!r}", others, links, outside)
         mover = _mover()
         for link in links:
             delete_in(connection, link, mover, delete_aliases=True, override=override)

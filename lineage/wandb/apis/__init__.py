@@ -1,0 +1,1 @@
+"""W&B's module paths below ``wandb.apis``."""

@@ -1,0 +1,1 @@
+"""Artifacts: drafts and logged ones, entries, manifests and their errors."""

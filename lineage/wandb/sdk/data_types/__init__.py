@@ -1,0 +1,1 @@
+"""Values with more to them than JSON: tables, images, HTML, histograms."""

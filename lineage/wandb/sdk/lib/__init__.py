@@ -1,0 +1,5 @@
+"""W&B's module paths below ``wandb.sdk.lib``."""
+
+from lineage.wandb.sdk.lib.disabled import RunDisabled, SummaryDisabled
+
+__all__ = ["RunDisabled", "SummaryDisabled"]
