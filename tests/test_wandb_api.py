@@ -986,6 +986,21 @@ def test_collection_save_keeps_name_type_and_description(api: Api, project: line
     assert api.artifact_collection("table", "clean").description is None
 
 
+def test_collection_save_leaves_the_edits_of_others(api: Api, project: lineage.Project) -> None:
+    """A type that is changed after others wrote a description leaves their words, and theirs leaves the type."""
+    log("raw", "1")
+    first, second, third = (api.artifact_collection("dataset", "raw") for _ in range(3))
+    first.description = "words"
+    first.save()
+    second.type = "table"
+    second.save()
+    third.name = "clean"
+    third.save()
+
+    found = project.artifact("clean")
+    assert (found.description, found.type) == ("words", "table")
+
+
 def test_collection_save_that_cannot_be_changes_nothing(api: Api, project: lineage.Project) -> None:
     """A name that is taken or may not be, with a type that could be changed."""
     log("raw", "1")

@@ -271,33 +271,89 @@ def test_unchanged_media_are_no_news(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == []
 
 
+def test_media_that_come_back_are_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    """An image that was there before the last one is its old version, which latest names, without a word."""
+    with begin() as run:
+        for text in "aba":
+            run.log({"seg": wandb.Html(text)})
+
+    assert lineage.open("p.lineage").version("run-run1-media-seg:latest").reference == "run-run1-media-seg:v0"
+    assert caplog.messages == []
+
+
 def a_loop() -> dict[str, object]:
     loop: dict[str, object] = {}
     loop["d"] = loop
     return loop
 
 
+def two_loops() -> dict[str, object]:
+    loop: dict[str, object] = {}
+    loop["d"] = loop["e"] = loop
+    return loop
+
+
+def a_thicket() -> list[object]:
+    found: list[object] = []
+    for _ in range(60):
+        found = [found, found]
+    return found
+
+
+def a_well() -> dict[str, object]:
+    found: dict[str, object] = {}
+    for _ in range(100_000):
+        found = {"d": found}
+    return found
+
+
+ENDLESS = pytest.mark.parametrize("make", [a_loop, two_loops, a_thicket, a_well])
+
+
+@ENDLESS
 @pytest.mark.parametrize(
     "put", [lambda run, value: run.log({"a": value}), lambda run, value: run.summary.update({"a": value})]
 )
-def test_a_value_that_contains_itself_is_refused(put: Callable[[wandb.Run, object], None]) -> None:
-    """Metrics and the summary refuse what has no end, as TypeError."""
-    with begin() as run, pytest.raises(TypeError, match="itself|deep"):
-        put(run, a_loop())
+def test_a_value_without_end_is_refused(make: Callable[[], object], put: Callable[[wandb.Run, object], None]) -> None:
+    """Metrics and the summary refuse at once what has no end, as TypeError."""
+    with begin() as run, pytest.raises(TypeError, match="itself|deep|16 MiB"):
+        put(run, make())
 
 
-def test_a_config_that_contains_itself_is_kept_as_text() -> None:
-    """A config takes anything, also what has no end."""
-    with begin(config={"a": a_loop()}) as run:
-        run.config.update({"b": a_loop()})
+@ENDLESS
+def test_metadata_without_end_is_refused(make: Callable[[], object]) -> None:
+    """Metadata of an artifact refuses it, as TypeError."""
+    with pytest.raises(TypeError, match="itself|deep|16 MiB"):
+        wandb.Artifact("a", "t", metadata={"a": make()})
 
+
+@pytest.mark.parametrize("make", [a_loop, two_loops, a_well])
+def test_a_config_without_end_is_cut(make: Callable[[], object]) -> None:
+    """A config takes anything, and what has no end as far as it goes."""
+    with begin(config={"a": make()}) as run:
+        run.config.update({"b": make()})
+
+    assert "..." in str(stored("run1").config["a"])
     assert {"a", "b"} <= set(stored("run1").config)
 
 
-def test_metadata_that_contains_itself_is_refused() -> None:
-    """Metadata of an artifact refuses it, as TypeError."""
-    with pytest.raises(TypeError, match="itself|deep"):
-        wandb.Artifact("a", "t", metadata={"a": a_loop()})
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda run: run.log_artifact(draft()),
+        lambda run: run.save("file"),
+        lambda run: run.log({"a": wandb.Html("x")}),
+        lambda run: run.log({str(number): number for number in range(1_001)}),
+    ],
+)
+def test_a_bad_nested_value_does_not_keep_a_call(call: Callable[[wandb.Run], object]) -> None:
+    """What was put into a nested dict behind the checks is kept as text by the call that comes to write it."""
+    Path("file").write_text("x")
+    with begin(config={"a": {"b": 1}}) as run:
+        run.config["a"]["b"] = object()
+        call(run)
+
+        assert "object" in run.config["a"]["b"]
 
 
 def test_a_config_takes_what_cannot_be_shown() -> None:

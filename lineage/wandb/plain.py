@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import lineage
 from lineage import jsondata
+from lineage.errors import ErrorKind
 from lineage.jsondata import JsonObject, JsonValue
 
 _DEEPEST: Final = 20
 """Levels of a config that are looked into where JSON cannot hold it whole."""
+_AND_SO_ON: Final = "..."
 
 
 class DataError(lineage.InvalidInputError, TypeError):
@@ -28,6 +30,7 @@ def plain_dict(value: object, what: str) -> JsonObject:
         >>> plain_dict({"lr": 3e-4, "seed": b"abc"}, "config")
         {'lr': 0.0003, 'seed': 'abc'}
     """
+    refuse_endless(value, what)
     try:
         return jsondata.plain_object(_without_bytes(value), what)
     except lineage.InvalidInputError as error:
@@ -40,6 +43,7 @@ def plain_value(value: object, what: str) -> JsonValue:
     Raises:
         DataError: It is, or holds, what JSON cannot.
     """
+    refuse_endless(value, what)
     try:
         return jsondata.plain_value(_without_bytes(value), what)
     except lineage.InvalidInputError as error:
@@ -55,20 +59,27 @@ def friendly(value: Any) -> JsonValue:
         >>> friendly({"device": complex(1, 2), "clip": float("inf"), "loss": len})
         {'device': '(1+2j)', 'clip': 'inf', 'loss': 'builtins.len'}
     """
-    return _friendly(value, 0)
+    return _friendly(value, 0, {})
 
 
-def _friendly(value: Any, depth: int) -> JsonValue:
+def _friendly(value: Any, depth: int, known: dict[int, tuple[Any, JsonValue]]) -> JsonValue:
     try:
+        refuse_endless(value, "config")
         return jsondata.plain_value(_without_bytes(value), "config")
     except lineage.InvalidInputError:
         pass
-    if depth < _DEEPEST:  # below it what is left is text; what contains itself has no end
-        if isinstance(value, Mapping):
-            return {_text_of(key): _friendly(member, depth + 1) for key, member in value.items()}
-        if isinstance(value, list | tuple | set | frozenset):
-            return [_friendly(member, depth + 1) for member in value]
-    return _text_of(value)
+    if not isinstance(value, Mapping | list | tuple | set | frozenset):
+        return _text_of(value)
+    if id(value) in known or depth >= _DEEPEST:
+        return known.get(id(value), (value, _AND_SO_ON))[1]
+    known[id(value)] = (value, _AND_SO_ON)  # what it is to itself
+    result: JsonValue
+    if isinstance(value, Mapping):
+        result = {_text_of(key): _friendly(member, depth + 1, known) for key, member in value.items()}
+    else:
+        result = [_friendly(member, depth + 1, known) for member in value]
+    known[id(value)] = (value, result)
+    return result
 
 
 def _text_of(value: Any) -> str:
@@ -80,27 +91,50 @@ def _text_of(value: Any) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _without_bytes(value: Any, depth: int = 0) -> Any:
-    """Return a value with text in the place of bytes; what is too deep stays as it is, and is refused as JSON."""
+def refuse_endless(value: object, what: str) -> None:
+    """Refuse what would never end to be looked into, before anything does: it contains itself, or is far too much.
+
+    Raises:
+        DataError: It is.
+    """
+    if not isinstance(value, Mapping | list | tuple):
+        return
+    members, levels = _extent(value, 0, {})
+    if levels > jsondata.MAX_DEPTH:
+        raise DataError(f"{what}: it contains itself, or is nested too deeply; flatten it", kind=ErrorKind.JSON_INVALID)
+    if members > jsondata.MAX_TEXT_BYTES // 2:
+        raise DataError(f"{what}: more than 16 MiB of text; log it as a file", kind=ErrorKind.JSON_INVALID)
+
+
+def _extent(value: Any, depth: int, known: dict[int, tuple[Any, tuple[float, float]]]) -> tuple[float, float]:
+    """Return how many members a value unfolds to, and over how many levels; each list and dict is looked at once."""
+    if depth > jsondata.MAX_DEPTH:
+        return math.inf, math.inf
+    if id(value) not in known:
+        known[id(value)] = value, (math.inf, math.inf)  # what it is to itself
+        inside = value.values() if isinstance(value, Mapping) else value
+        extents = [_extent(one, depth + 1, known) for one in inside if isinstance(one, Mapping | list | tuple)]
+        members = len(value) + sum(members for members, _ in extents)
+        known[id(value)] = value, (members, 1 + max((levels for _, levels in extents), default=0))
+    return known[id(value)][1]
+
+
+def _without_bytes(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
-    if depth > jsondata.MAX_DEPTH:
-        return value
     if isinstance(value, Mapping):
-        return {key: _without_bytes(member, depth + 1) for key, member in value.items()}
+        return {key: _without_bytes(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_bytes(member, depth + 1) for member in value]
+        return [_without_bytes(member) for member in value]
     return value
 
 
-def finite(value: Any, depth: int = 0) -> Any:
+def finite(value: Any) -> Any:
     """Return `value` with None for NaN and infinities, which a summary cannot hold: JSON has neither."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if depth > jsondata.MAX_DEPTH:
-        return value
     if isinstance(value, Mapping):
-        return {key: finite(member, depth + 1) for key, member in value.items()}
+        return {key: finite(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(member, depth + 1) for member in value]
+        return [finite(member) for member in value]
     return value

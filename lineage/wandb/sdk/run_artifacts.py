@@ -17,6 +17,7 @@ from lineage.wandb.sdk.artifacts._validators import validate_aliases, validate_m
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.artifacts.artifact_base import Logged
 from lineage.wandb.sdk.artifacts.artifact_ttl import ArtifactTTL
+from lineage.wandb.sdk.run_end import anyway
 from lineage.wandb.sdk.run_names import default_name, part_name
 from lineage.wandb.term import termwarn
 
@@ -91,7 +92,7 @@ class RunArtifacts:
         names, labels = validate_aliases(aliases or []), validate_tags(tags or [])
         draft = self._draft_of(artifact)
         try:
-            version = self._run.log_artifact(draft, aliases=names, tags=labels)
+            version = anyway(self._run, lambda: self._run.log_artifact(draft, aliases=names, tags=labels))
         except lineage.ConflictError as error:
             raise CommError(str(error), error) from error
         return self._made(artifact, version)
@@ -172,7 +173,7 @@ class RunArtifacts:
         draft = self._draft_of(artifact)
         part = _copy_of(draft, incremental=False)
         part.name, part.description, part.metadata = part_name(draft.name), None, _part_words(draft, identifier)
-        version = self._run.log_artifact(part, force_new_version=True)
+        version = anyway(self._run, lambda: self._run.log_artifact(part, force_new_version=True))
         if artifact._logged is None:  # what was staged went into the part; who logs the draft yet finds it there
             artifact._draft = _empty_like(draft, incremental=draft.incremental)
             artifact._draft.add_entries(version.files())
@@ -197,7 +198,7 @@ class RunArtifacts:
                 draft.metadata = {**part.metadata["metadata"], **draft.metadata}  # type: ignore[dict-item]  # upsert put a dict there
                 self._run.use_artifact(part, "part")
                 part.update(tags=[_TAKEN])
-            version = self._run.log_artifact(draft, aliases=names)
+            version = anyway(self._run, lambda: self._run.log_artifact(draft, aliases=names))
         artifact.distributed_id = identifier
         return self._made(artifact, version.refresh())
 

@@ -6,13 +6,15 @@ import sys
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import lineage
 from lineage.attributes import Document
 from lineage.jsondata import json_text, plain_object
 from lineage.wandb.plain import friendly
 from lineage.wandb.term import termerror
+
+Result = TypeVar("Result")
 
 KILLED: Final = 255
 """The exit code of a run that Ctrl-C ended."""
@@ -89,19 +91,28 @@ def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def finish_anyway(run: lineage.ActiveRun, finish: Callable[[], None]) -> None:
-    """Finish a run, also where somebody put into its config or summary what cannot be kept, behind their checks."""
+def anyway(run: lineage.ActiveRun, call: Callable[[], Result]) -> Result:
+    """Make a call that writes a run, also where somebody put what cannot be kept into its config or summary.
+
+    In a dict within them nobody checks what is set; the call that happens to write it next must not fail for it.
+    """
     try:
-        finish()
+        return call()
     except lineage.InvalidInputError as error:
+        if not (_mended(run.config) | _mended(run.summary)):
+            raise
         termerror(f"run {run.id}: {error}; it is kept as text")
-        _mend(run.config)
-        _mend(run.summary)
-        finish()
+        return call()
 
 
-def _mend(document: Document) -> None:
-    """Make text of the values that cannot be kept, and then of the longest ones until the others can."""
+def _mended(document: Document) -> bool:
+    """Make text of the values that cannot be kept, and of the longest ones until the others can; False if all can."""
+    try:
+        plain_object(document, "document")
+    except lineage.InvalidInputError:
+        pass
+    else:
+        return False
     for key, value in list(document.items()):
         try:
             document[key] = value
@@ -114,4 +125,5 @@ def _mend(document: Document) -> None:
         except lineage.InvalidInputError:
             document[key] = f"{sizes[key]:,} characters that there was no room for"
         else:
-            return
+            break
+    return True

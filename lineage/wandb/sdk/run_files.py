@@ -13,6 +13,7 @@ from typing import Any, Final
 import lineage
 from lineage.system import storage_errors
 from lineage.values import entry_path
+from lineage.wandb.sdk.run_end import anyway
 from lineage.wandb.sdk.run_names import own_name, source_name
 from lineage.wandb.term import termerror, termwarn
 
@@ -93,7 +94,7 @@ class RunFiles:
     def _log_draft(self, draft: lineage.Artifact) -> None:
         saved = {entry.path: entry.digest for entry in draft.entries}
         if not saved.items() <= self._saved.items():
-            self._run.log_artifact(draft)
+            anyway(self._run, lambda: self._run.log_artifact(draft))
             self._saved |= saved
 
     def log_code(
@@ -106,7 +107,7 @@ class RunFiles:
                 exclude, path, root, default=False
             ):
                 draft.add_file(path, path.relative_to(Path(root).absolute()).as_posix())
-        return self._run.log_artifact(draft) if draft.entries else None
+        return anyway(self._run, lambda: self._run.log_artifact(draft)) if draft.entries else None
 
 
 def _below(folder: Path) -> dict[str, Path]:

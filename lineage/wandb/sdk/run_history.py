@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import lineage
 from lineage.wandb.plain import DataError
+from lineage.wandb.sdk.run_end import anyway
 from lineage.wandb.sdk.run_media import Logged
 from lineage.wandb.sdk.wandb_metric import Metric, MetricRules
 from lineage.wandb.sdk.wandb_summary import Summary
@@ -79,7 +80,7 @@ class History:
     def _write(self, logged: Logged, step: int) -> None:
         logged.put(self._project, self._run)
         try:
-            self._run.log(logged.values, step=step, update_summary=False)
+            anyway(self._run, lambda: self._run.log(logged.values, step=step, update_summary=False))
         except lineage.InvalidInputError as error:
             raise DataError(str(error), kind=error.kind) from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -9,11 +11,12 @@ from typing import Any
 
 import lineage
 from lineage.jsondata import JsonObject, flatten_metrics
-from lineage.wandb.plain import DataError, plain_value
+from lineage.wandb.plain import DataError, plain_value, refuse_endless
 from lineage.wandb.sdk.artifacts.artifact_drafting import put_media
 from lineage.wandb.sdk.data_types.base import WBValue
 from lineage.wandb.sdk.data_types.table import Table
 from lineage.wandb.sdk.data_types.values import loggable
+from lineage.wandb.sdk.run_end import anyway
 from lineage.wandb.sdk.run_names import own_name
 from lineage.wandb.util import make_artifact_name_safe
 
@@ -48,11 +51,9 @@ class Logged:
             DataError: A value is none that can be kept, or two names are the same once dotted.
             TypeError: A list holds media of several kinds.
         """
+        refuse_endless(data, f"metrics of run {run!r}")
         logged = cls()
-        try:
-            logged.values = {key: logged._plain(key, value) for key, value in data.items()}
-        except RecursionError as error:  # what it holds is looked into before JSON's own limit is asked
-            raise DataError("metrics: nested too deeply, or it contains itself; flatten it") from error
+        logged.values = {key: logged._plain(key, value) for key, value in data.items()}
         for media in logged._media:
             logged._drafts.append((_draft(run, media), media.document))
         if logged._media:
@@ -94,7 +95,16 @@ def _reference(project: lineage.Project, run: lineage.ActiveRun, draft: lineage.
         latest = None
     if latest is not None and latest.type == draft.type and latest.digest == draft.digest:
         return latest.reference
-    return run.log_artifact(draft).reference
+    _quiet.now = True
+    try:
+        return anyway(run, lambda: run.log_artifact(draft)).reference
+    finally:
+        _quiet.now = False
+
+
+_quiet = threading.local()
+logging.getLogger("lineage").addFilter(lambda _: not getattr(_quiet, "now", False))
+"""Media that were there before are nothing to tell: lineage says it of what somebody logs by hand."""
 
 
 def _draft(run: str, media: _Media) -> lineage.Artifact:

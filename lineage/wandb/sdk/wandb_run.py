@@ -16,7 +16,7 @@ from lineage.wandb.places import Place
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.run_accepted import Accepted
 from lineage.wandb.sdk.run_artifacts import RunArtifacts, find_artifact, finished
-from lineage.wandb.sdk.run_end import KILLED, exit_code_of, exit_hooks, finish_anyway
+from lineage.wandb.sdk.run_end import KILLED, anyway, exit_code_of, exit_hooks
 from lineage.wandb.sdk.run_files import RunFiles
 from lineage.wandb.sdk.run_history import History
 from lineage.wandb.sdk.run_names import own_name
@@ -481,7 +481,7 @@ class Run(Accepted):
             return
         try:
             self._files.finish()
-            finish_anyway(self._run, finish)
+            anyway(self._run, finish)
             self._ended = True
         finally:  # whatever went wrong, the run is no longer the active one
             told, self._on_finish = self._on_finish, []

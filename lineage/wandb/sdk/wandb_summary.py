@@ -8,7 +8,7 @@ from copy import deepcopy
 from typing import Any, Final
 
 from lineage.attributes import Document
-from lineage.wandb.plain import DataError, finite, plain_value
+from lineage.wandb.plain import finite, plain_value, refuse_endless
 from lineage.wandb.sdk.data_types.values import summary_value
 
 _OWN: Final = frozenset({"_root", "_path", "_document", "_check", "_guard", "_keep"})
@@ -152,10 +152,8 @@ _GONE = object()
 
 def _kept(value: object, key: str) -> object:
     what = f"summary {key!r}"
-    try:
-        return plain_value(finite(summary_value(value)), what)
-    except RecursionError as error:  # what it holds is looked into before JSON's own limit is asked
-        raise DataError(f"{what}: nested too deeply, or it contains itself; flatten it") from error
+    refuse_endless(value, what)
+    return plain_value(finite(summary_value(value)), what)
 
 
 def _put(tree: dict[str, Any], path: list[str], value: object) -> None:

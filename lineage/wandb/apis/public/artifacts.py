@@ -228,12 +228,12 @@ class ArtifactCollection:
 
     @normalize_exceptions
     def save(self) -> None:
-        """Keep changes of name, type and description, all or none.
+        """Keep changes of name, type and description, all or none; what others changed meanwhile stays.
 
         Raises:
             CommError: The name is taken, or the name or the type cannot be; it is a ValueError too.
         """
-        record = self._record
+        record, words = self._record, self.description or ""
         if self._type != record.type:
             _check_change(self.name, record.type, self._type)
         with self._project.batch():
@@ -241,7 +241,7 @@ class ArtifactCollection:
                 self._project.rename_artifact(record.name, self.name)
             self._record = self._project.update_artifact(
                 self.name,
-                description=self.description or "",
+                description=None if words == (record.description or "") else words,
                 type=self._type if self._type != record.type else None,
             )
 

@@ -283,8 +283,8 @@ class Run(RunFacts):
         if logged.source_place.file != self._place.file:
             raise ValueError("A run can't log an artifact to a different project.")
         names, labels = validate_aliases(aliases or []), validate_tags(tags or [])
-        source = self._project.version_by_uid(logged.source.uid)  # in this project's own transaction
         with self._project.batch():
+            source = self._project.version_by_uid(logged.source.uid)  # in this project's own transaction
             self._project.record(self._run, produced=[source])
             for alias in names:
                 if alias != "latest":  # it follows what is logged, and this was
