@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 from blake3 import blake3
 from tabulate import tabulate
@@ -297,6 +298,100 @@ def _recursive(connection: sqlite3.Connection, version: int) -> None:
     ).fetchall()
 
 
+def packing(scale: float) -> Iterator[Figure]:
+    """Time packing a project of one 1 GB file, ten of 50 MB and 500 of 1 MB beside tar, and what the file answers."""
+    with folder() as home:
+        source = home / "source"
+        source.mkdir()
+        large = max(4 << 20, int((1 << 30) * scale))
+        sizes = [large, *[max(1 << 20, int((50 << 20) * scale))] * 10, *[1 << 20] * max(5, int(500 * scale))]
+        for number, size in enumerate(sizes):
+            with (source / f"{number}.bin").open("wb") as file:
+                for start in range(0, size, 1 << 20):
+                    file.write(os.urandom(min(1 << 20, size - start)))
+        project = lineage.open(home / "p.lineage")
+        project.log_artifact(source, "data", "dataset")
+        note = f"{sum(sizes) >> 20} MiB in {len(sizes)} files"
+        share, tar = home / "share.lineage", home / "t.tar"
+        for _ in range(2):  # into files that are there: making room on this disk costs more than all else
+            project.pack(share, overwrite=True)
+            _tar("-cf", tar, "-C", source, ".")
+        ours, floor = in_turns(
+            lambda: project.pack(share, overwrite=True), lambda: _tar("-cf", tar, "-C", source, ".", sync=tar), 5
+        )
+        yield Figure("pack, synced", ours, floor, "tar + fsync (hashes nothing)", note)
+        version = lineage.open(share).version("data")
+        out, plain = home / "out", home / "plain"
+        plain.mkdir()
+        ours, floor = in_turns(lambda: _fresh(version, out), lambda: _tar("-xf", tar, "-C", plain), 3)
+        yield Figure("download all of it", ours, floor, "tar -x (verifies nothing)", note)
+        ours, floor = in_turns(lambda: _read_all(share), lambda: _tar("-xOf", tar, quiet=True), 3)
+        yield Figure("read all of it", ours, floor, "tar -xO to /dev/null", note)
+        yield from _asking(share, large)
+        yield Figure("verify it", milliseconds(lineage.open(share).verify), None, "", note)
+
+
+def _tar(*arguments: object, sync: Path | None = None, quiet: bool = False) -> None:
+    subprocess.run(["tar", *map(str, arguments)], check=True, stdout=subprocess.DEVNULL if quiet else None)
+    if sync is not None:
+        descriptor = os.open(sync, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+
+def _fresh(version: lineage.Version, target: Path) -> None:
+    """Download over what is there, each file anew."""
+    for path in target.glob("*") if target.is_dir() else ():
+        path.write_bytes(b"")
+    version.download(target)
+
+
+def _read_all(share: Path) -> None:
+    project = lineage.open(share)
+    with project.snapshot():
+        version = project.version("data")
+        for entry in version.files():
+            with version.open(entry.path) as file:
+                while file.read(1 << 20):
+                    pass
+
+
+def _asking(share: Path, size: int) -> Iterator[Figure]:
+    """Time opening a packed file with one question, and 64 KB anywhere in its largest content."""
+    ours = statistics.median(milliseconds(lambda: lineage.open(share).version("data")) for _ in range(30))
+    yield Figure("open it and ask", ours, None, "", "beyond the import")
+    file = lineage.open(share).version("data").open("0.bin")
+    plain = (share.parent / "source" / "0.bin").open("rb", buffering=0)
+    places = iter([int.from_bytes(os.urandom(8), "big") % (size - 65_536) for _ in range(200)])
+    ours, floor = in_turns(lambda: _slice(file, next(places)), lambda: _slice(plain, next(places)), 100)
+    yield Figure("64 KB anywhere in it", ours, floor, "seek + read of the file")
+
+
+def _slice(file: IO[bytes], place: int) -> None:
+    file.seek(place)
+    file.read(65_536)
+
+
+def merging(scale: float) -> Iterator[Figure]:
+    """Time merging a project of many small versions into another one, and merging it again."""
+    count = max(100, int(5_000 * scale) // 10 * 10)
+    with folder() as home:
+        projects = [lineage.open(home / f"{name}.lineage") for name in ("ours", "theirs")]
+        for project in projects:
+            with project.batch():
+                for number in range(0, count, 10):
+                    with project.start_run("step", use=[f"out{number % 100}"] if number >= 100 else []) as run:
+                        for one in range(number, number + 10):
+                            run.log_artifact(_draft(f"out{number % 100}", f"{project.file.name} {one}".encode()))
+        report = projects[1].pack(home / "share.lineage")
+        note = f"{count} versions of {count // 10} runs"
+        yield Figure(
+            "rehearse a merge", milliseconds(lambda: projects[0].merge(report.file, dry_run=True)), None, "", note
+        )
+        yield Figure("merge", milliseconds(lambda: projects[0].merge(report.file)), None, "", note)
+        yield Figure("merge again", milliseconds(lambda: projects[0].merge(report.file)), None, "", "all known")
+
+
 WORKLOADS = {
     "imports": imports,
     "small-run": small_run,
@@ -304,6 +399,8 @@ WORKLOADS = {
     "large-file": large_file,
     "many-files": many_files,
     "questions": questions,
+    "packing": packing,
+    "merging": merging,
 }
 
 

@@ -11,7 +11,7 @@ from lineage.errors import ErrorKind, NotFoundError, StateError
 from lineage.jsondata import JsonObject, plain_object
 from lineage.records import RunRecord
 from lineage.statements import artifacts, runs
-from lineage.values import RunStatus, label, listed, prose, run_tag, tag_name, ttl_seconds
+from lineage.values import RunStatus, label, listed, prose, run_tag, tag_name, timestamp, ttl_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class RunChanges:
             message = f"run {run.id!r} is running and writes config and summary itself; change them when it has ended"
             raise StateError(message)
         words = run.notes if self.notes is None else self.notes or None
-        runs.update_run_words(connection, run.key, self.name or run.name, words)
+        runs.update_run_words(connection, run.key, self.name or run.name, words, timestamp())
         if self.tags is not None:
             runs.clear_run_tags(connection, run.key)
             runs.add_run_tags(connection, run.key, self.tags)
@@ -101,6 +101,7 @@ class VersionChanges:
 
     def write(self, connection: sqlite3.Connection, version: int) -> None:
         """Write them to a version, inside a write."""
+        artifacts.touch_version(connection, version, timestamp())
         if self.description is not None:
             artifacts.update_version_description(connection, version, self.description or None)
         if self.metadata is not None:

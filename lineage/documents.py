@@ -288,6 +288,22 @@ class GcDocument(Document, RootModel[lineage.GcReport]):
     """What ``gc`` took, or would take."""
 
 
+class PackDocument(Document, RootModel[lineage.PackReport]):
+    """What a packed file holds."""
+
+
+class UnpackDocument(Document, RootModel[lineage.UnpackReport]):
+    """What ``unpack`` moved out of a packed file."""
+
+
+class MergeDocument(Document, RootModel[lineage.MergeReport]):
+    """What a merge took in, or would take in."""
+
+
+class FillDocument(Document, RootModel[lineage.FillReport]):
+    """What ``fill`` brought."""
+
+
 class VerifyDocument(Document):
     """What ``verify`` found, and how much it looked at; `ok` if there are no errors."""
 
@@ -298,6 +314,9 @@ class VerifyDocument(Document):
     versions: int
     blobs: int
     bytes: int
+    left_out: int
+    left_out_bytes: int
+    seal: str | None
 
 
 class RepairDocument(Document):

@@ -576,3 +576,16 @@ def test_verify_finds_versions_of_other_projects_that_break_the_format(
 
     messages = [one.message for one in project.verify().problems if one.kind == "foreign-version"]
     assert messages == [message]
+
+
+def test_use_of_a_project_in_a_batch_too_large_to_look_past_is_refused(project: Project, other: Project) -> None:
+    """Waiting for the lock would be waiting for this very thread."""
+    raw = other.log_artifact(draft("raw", {"a": "1"}))
+
+    with other.batch():
+        for number in range(400):
+            other.log_artifact(draft("more", {"a": str(number)}, metadata={"words": "x" * 20_000}))
+        with pytest.raises(lineage.StateError, match="too large to look past"):
+            project.start_run(id="r", use=[raw])
+
+    assert edges(project) == []

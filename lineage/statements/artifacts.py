@@ -70,6 +70,11 @@ def revive_artifact(connection: sqlite3.Connection, artifact: int, type: str) ->
     connection.execute("UPDATE artifact SET deleted_at = NULL, type = ? WHERE id = ?", (type, artifact))
 
 
+def touch_artifact(connection: sqlite3.Connection, artifact: int, at: str) -> None:
+    """Note when the words about an artifact were edited."""
+    connection.execute("UPDATE artifact SET edited_at = ? WHERE id = ?", (at, artifact))
+
+
 def update_artifact_description(connection: sqlite3.Connection, artifact: int, description: str | None) -> None:
     """Set the words about an artifact."""
     connection.execute("UPDATE artifact SET description = ? WHERE id = ?", (description, artifact))
@@ -279,6 +284,11 @@ def _version_record(row: tuple[object, ...]) -> VersionRecord:
     )
 
 
+def touch_version(connection: sqlite3.Connection, version: int, at: str) -> None:
+    """Note when the words about a version were edited."""
+    connection.execute("UPDATE version SET edited_at = ? WHERE id = ?", (at, version))
+
+
 def update_version_description(connection: sqlite3.Connection, version: int, description: str | None) -> None:
     """Set the words about a version."""
     connection.execute("UPDATE version SET description = ? WHERE id = ?", (description, version))
@@ -391,7 +401,7 @@ def insert_alias_event(  # noqa: PLR0913 (a row has these columns)
     moved_from: int | None,
     moved_to: int | None,
     at: str,
-    user: str,
+    user: str | None,
     run: int | None,
 ) -> None:
     """Append one move to an alias's history."""

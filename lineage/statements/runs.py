@@ -172,9 +172,9 @@ def update_run_config(connection: sqlite3.Connection, run: int, config: JsonObje
     connection.execute("UPDATE run SET config = ? WHERE id = ?", (json_text(config), run))
 
 
-def update_run_words(connection: sqlite3.Connection, run: int, name: str, notes: str | None) -> None:
-    """Set a run's name and notes."""
-    connection.execute("UPDATE run SET name = ?, notes = ? WHERE id = ?", (name, notes, run))
+def update_run_words(connection: sqlite3.Connection, run: int, name: str, notes: str | None, at: str) -> None:
+    """Set a run's name and notes, and when they were edited."""
+    connection.execute("UPDATE run SET name = ?, notes = ?, edited_at = ? WHERE id = ?", (name, notes, at, run))
 
 
 def run_config(connection: sqlite3.Connection, run: int) -> JsonObject:

@@ -234,6 +234,11 @@ def delete_blobs(connection: sqlite3.Connection, blobs: Sequence[int]) -> list[t
            AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.blob = chunk.blob)""",
         (wanted,),
     )
+    connection.execute(
+        """DELETE FROM absent WHERE blob IN (SELECT value FROM json_each(?))
+           AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.blob = absent.blob)""",
+        (wanted,),
+    )
     rows = connection.execute(
         """DELETE FROM blob WHERE id IN (SELECT value FROM json_each(?))
            AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.blob = blob.id) RETURNING digest, size""",

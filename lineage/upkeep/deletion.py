@@ -90,16 +90,17 @@ def delete_version(store: Store, version_key: int, *, delete_aliases: bool = Fal
         ConflictError: An alias names it or a link stands for it, or a protected alias does and `override` is not set.
     """
     with store.writing() as connection:
-        _delete_version(connection, version_key, _mover(), delete_aliases=delete_aliases, override=override)
+        delete_in(connection, version_key, _mover(), delete_aliases=delete_aliases, override=override)
 
 
 def _mover() -> Mover:
     return Mover(at=timestamp(), user=host().user)
 
 
-def _delete_version(
+def delete_in(
     connection: sqlite3.Connection, version: int, mover: Mover, *, delete_aliases: bool, override: bool
 ) -> None:
+    """Delete a version, with the links that stand for it, inside a write; raises as :func:`delete_version`."""
     state = rows.version_state(connection, version)
     if state is None:
         raise NotFoundError("no such version", kind=ErrorKind.VERSION_NOT_FOUND)
@@ -116,7 +117,7 @@ def _delete_version(
     if (names or links or outside) and not delete_aliases:
         raise _blocked(connection, reference, names, links, outside)
     for link in links:
-        _delete_version(connection, link, mover, delete_aliases=True, override=override)
+        delete_in(connection, link, mover, delete_aliases=True, override=override)
     artifacts.mark_version_deleted(connection, version, mover.at)
     artifacts.clear_version_tags(connection, version)
     for alias in names:
@@ -165,7 +166,7 @@ def delete_artifact(store: Store, name: str, *, delete_aliases: bool = False, ov
             raise _blocked(connection, f"artifact {name!r}", others, links, outside)
         mover = _mover()
         for link in links:
-            _delete_version(connection, link, mover, delete_aliases=True, override=override)
+            delete_in(connection, link, mover, delete_aliases=True, override=override)
         for alias in aliases:
             remove_alias(connection, artifact, alias, mover, override=override)
         rows.mark_versions_deleted(connection, artifact, mover.at)
@@ -213,7 +214,7 @@ def delete_run(store: Store, run_key: int, *, delete_versions: bool = False, del
         mover = _mover()
         if delete_versions:
             for version in _live_outputs(connection, run_key):
-                _delete_version(connection, version, mover, delete_aliases=delete_aliases, override=False)
+                delete_in(connection, version, mover, delete_aliases=delete_aliases, override=False)
         if record.status == RunStatus.CRASHED:
             runs.mark_crashed(connection, [run_key])
         runs.strip_run(connection, run_key, mover.at)
@@ -249,7 +250,7 @@ def prune(store: Store, rules: PruneRules, *, dry_run: bool) -> PruneReport:
         if not dry_run:
             mover = _mover()
             for version, _ in found:
-                _delete_version(connection, version, mover, delete_aliases=True, override=False)
+                delete_in(connection, version, mover, delete_aliases=True, override=False)
     return PruneReport(dry_run, tuple(reference for _, reference in found), freed)
 
 
