@@ -1100,3 +1100,34 @@ def test_table_of_another_artifact_is_added_again(run: wandb.Run) -> None:
 
     assert second.digest == first.digest
     assert getattr(again("second:latest").get("t"), "data", None) == [[1], [2]]
+
+
+def test_used_by_finds_runs_of_other_projects_beside_it() -> None:
+    """Whoever asks who used a version is told of the runs of other projects too."""
+    with wandb.init(project="lake", id="maker") as run:
+        with (made := wandb.Artifact("raw", "dataset")).new_file("a") as file:
+            file.write("1")
+        raw = run.log_artifact(made)
+    with wandb.init(project="train", id="user") as run:
+        run.use_artifact("lake/raw:v0")
+
+    assert [(one.project, one.id) for one in raw.used_by()] == [("train", "user")]
+
+
+def test_link_into_a_registry_keeps_its_source_until_it_is_unlinked() -> None:
+    """The source is in another file, and is kept from deletion and from prune all the same."""
+    with wandb.init(project="src") as run:
+        with (made := wandb.Artifact("m", "model")).new_file("a") as file:
+            file.write("1")
+        model = run.log_artifact(made)
+        link = run.link_artifact(model, "wandb-registry-model/Prod", aliases=["production"])
+        with (newer := wandb.Artifact("m", "model")).new_file("a") as file:
+            file.write("2")
+        run.log_artifact(newer)
+    project = lineage.open("src.lineage")
+
+    with pytest.raises(CommError, match="wandb-registry-model/Prod"):
+        wandb.Api().artifact("src/m:v0").delete()
+    assert project.prune(keep_last=1).versions == ()
+    link.unlink()
+    assert project.prune(keep_last=1).versions == ("m:v0",)

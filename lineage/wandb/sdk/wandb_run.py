@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from html import escape
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 import lineage
+from lineage.relations import html_table
 from lineage.values import RunStatus
 from lineage.wandb.places import Place
 from lineage.wandb.sdk.artifacts.artifact import Artifact
@@ -84,8 +84,7 @@ class Run(Accepted):
     def to_html(self, height: int = 420, hidden: bool = False) -> str:
         """Return the run as a small table for a notebook."""
         rows = {"project": str(self._place.file), "config": self._config, "summary": self._summary}
-        body = "".join(f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>" for key, value in rows.items())
-        return f"<table><caption>{escape(repr(self))}</caption>{body}</table>"
+        return html_table(repr(self), rows)
 
     def _check(self, call: str) -> None:
         if self._ended:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Self
 
@@ -286,9 +286,10 @@ class Artifact(Reading):
         return None if run is None else faces.public_run(logged.source_place, run)
 
     def used_by(self) -> list[Any]:
-        """Return the runs of its project that used it; runs of other projects are known there."""
+        """Return the runs that used it: those of its project, and those of other projects that lie beside it."""
         logged = self._is("used_by")
-        return [faces.public_run(logged.source_place, run) for run in logged.source.used_by()]
+        runs = [faces.public_run(logged.source_place, run) for run in logged.source.used_by()]
+        return runs + [faces.public_run(*found) for found in _runs_elsewhere(logged)]
 
     def link(self, target_path: str, aliases: Iterable[str] | None = None) -> Artifact:
         """Put it into a collection and return it as it is known there; a draft is logged first.
@@ -323,8 +324,15 @@ class Artifact(Reading):
         if not self.is_link:
             message = "use `Artifact.delete` instead"
             raise ValueError(f"{self.qualified_name!r} is not a linked artifact and cannot be unlinked; {message}")
+        self._delete_link(logged)
+
+    def _delete_link(self, logged: Logged) -> None:
+        """Delete a link, and let the project of what it stands for know that it is gone."""
         with as_wandb():
             logged.shown.delete(delete_aliases=True)
+            for use in logged.source.outside_uses() if logged.source_place != logged.place else ():
+                if (use.kind, use.project, use.node) == ("linked", logged.place.project, logged.shown.name):
+                    logged.source.forget_outside_use(use)
 
     def delete(self, delete_aliases: bool = False) -> None:
         """Delete the version: its node and edges stay, marked deleted, and ``gc`` frees its bytes. Of a link, the link.
@@ -333,8 +341,11 @@ class Artifact(Reading):
             CommError: An alias names it, ``latest`` included, and `delete_aliases` is not set; or it was deleted.
         """
         logged = self._is("delete")
+        if self.is_link:
+            self._delete_link(logged)
+            return
         with as_wandb():
-            logged.shown.delete(delete_aliases=delete_aliases or self.is_link)
+            logged.shown.delete(delete_aliases=delete_aliases)
 
     def json_encode(self) -> dict[str, Any]:
         """Return what stands for it in a run's config."""
@@ -360,6 +371,15 @@ def _one_batch(*versions: lineage.Version) -> Iterator[None]:
         for _, store in sorted(stores.items()):
             stack.enter_context(lineage.Project(store).batch())
         yield
+
+
+def _runs_elsewhere(logged: Logged) -> Iterator[tuple[Place, lineage.Run]]:
+    """Yield the runs of other projects that used a version, where those projects lie beside its own."""
+    for use in logged.source.outside_uses():
+        place = logged.source_place.beside(use.project)
+        if use.kind == "consumed" and place.file.is_file():
+            with suppress(lineage.NotFoundError):  # another file of that name, or a run that an undone batch took
+                yield place, place.open().run(use.node)
 
 
 def _save_aliases(version: lineage.Version, taken: set[str], aliases: list[str]) -> None:
