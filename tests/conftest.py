@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import lineage
 from lineage.artifact import staging_home
+
+T = TypeVar("T")
 
 settings.register_profile("default", deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
 settings.register_profile("ci", settings.get_profile("default"), max_examples=100, derandomize=True)
@@ -47,3 +51,9 @@ def draft(
         with artifact.new_file(path, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
     return artifact
+
+
+def elsewhere(call: Callable[[], T]) -> T:
+    """Call in a thread of its own, which no batch of this one reaches."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()

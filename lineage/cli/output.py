@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _LONGEST_VALUE: Final = 60
-"""Characters of one of several values in a cell; ``show`` and ``--json`` have it whole."""
+"""Characters of one of several values in a cell for people; a pipe, ``show`` and ``--json`` have it whole."""
 NOTHING: Final = "-"
 """What stands for a missing value in a table, so that columns can be counted."""
 _FALLBACK: Final = (80, 24)
@@ -182,7 +182,7 @@ def pairs(data: Mapping[str, JsonValue]) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+    return text if len(text) <= _LONGEST_VALUE or not on_terminal() else text[: _LONGEST_VALUE - 1] + "…"
 
 
 def counted(count: int, noun: str) -> str:
