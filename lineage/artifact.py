@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeAlias
 
-from lineage.blobs import BlobFolder, Staging, temporary_staging
-from lineage.content import DraftEntry, listing
+from lineage.blobs import Staging, temporary_staging
+from lineage.content import DraftEntry, held_bytes, listing
 from lineage.errors import ErrorKind, InvalidInputError, LineageError, StateError
 from lineage.jsondata import JsonObject, plain_object
 from lineage.manifests import manifest_digest
 from lineage.records import Entry, VersionRecord
 from lineage.references import resolve, uri_parts
-from lineage.system import full_disk_errors, storage_errors, walk_files
+from lineage.statcache import users_cache
+from lineage.store import Store
+from lineage.system import full_disk_errors, is_own, large_file, storage_errors, walk_statuses
 from lineage.tree import Tree
 from lineage.values import (
     MAX_PATH,
@@ -33,6 +36,11 @@ from lineage.values import (
 )
 
 _NEW_FILE_MODES: Final = ("x", "w", "xb", "wb", "xt", "wt")
+_AT_ONCE: Final = 1_000
+"""Files of a folder that the cache and the project are asked about together: a connection each costs 0.4 ms."""
+
+_Found: TypeAlias = tuple[str, str, os.stat_result]
+"""A file, its path in the artifact, and its status from before it is read."""
 
 
 class _StagingHome:
@@ -41,13 +49,24 @@ class _StagingHome:
     A draft can be made with no project open; then the system's temporary folder serves, and logging copies.
     """
 
-    folder: BlobFolder | None = None
+    store: Store | None = None
 
     def new_staging(self) -> Staging:
-        if self.folder is not None:
+        if self.store is not None:
             with suppress(LineageError):  # a project moved away or made read-only since: the other place serves
-                return self.folder.new_staging()
+                return self.store.blobs.new_staging()
         return temporary_staging()
+
+    def held_digests(self, files: Sequence[_Found]) -> list[Digest | None]:
+        """Return the digest of each file that has not changed since it was read and whose bytes the project holds."""
+        if self.store is None:
+            return [None] * len(files)
+        known = users_cache().known([status for _, _, status in files])
+        sizes = {str(digest): file[2].st_size for digest, file in zip(known, files, strict=True) if digest is not None}
+        held: set[str] = set()
+        with suppress(LineageError):  # as above: then they are read
+            held = held_bytes(self.store.database, self.store.blobs, sizes)
+        return [digest if digest in held else None for digest in known]
 
 
 staging_home: Final = _StagingHome()
@@ -190,9 +209,14 @@ class Artifact:
         self._check_open()
         source = file_path(local_path, "path of a file", kind=ErrorKind.SOURCE_INVALID)
         path = entry_path(name if name is not None else source.name)
-        item = self._staged_file(source, path)
-        self._put([item], replace=overwrite)
-        return item.entry
+        items: list[DraftEntry] = []
+        status = large_file(source)
+        if status is None:
+            items.append(self._staged_file(source, path))
+        else:
+            self._freeze([(str(source), path, status)], items)
+        self._put(items, replace=overwrite)
+        return items[0].entry
 
     def add_dir(
         self, local_path: str | os.PathLike[str], name: str | None = None, *, overwrite: bool = False
@@ -216,8 +240,9 @@ class Artifact:
         prefix = "" if name is None else entry_path(name) + "/"
         items: list[DraftEntry] = []
         try:
-            for file, inside in walk_files(folder):
-                items.append(self._staged_file(file, entry_path(prefix + inside)))
+            files = ((file, entry_path(prefix + inside), status) for file, inside, status in walk_statuses(folder))
+            while some := list(islice(files, _AT_ONCE)):
+                self._freeze(some, items)
         except BaseException:
             self._drop(items)
             raise
@@ -272,6 +297,18 @@ class Artifact:
             self._check_open()
             self._tree.remove(path.path if isinstance(path, Entry) else path)
 
+    def _freeze(self, files: Sequence[_Found], items: list[DraftEntry]) -> None:
+        """Append entries of files as they are now; those that are known, and held by the project, are not read."""
+        read = []
+        for (source, path, status), known in zip(files, staging_home.held_digests(files), strict=True):
+            if known is not None and not is_own(status):
+                place = source if source.startswith("/") else os.path.abspath(source)  # noqa: PTH100 (the folder may change)
+                items.append(DraftEntry(Entry(path, known, status.st_size), None, place))
+            else:
+                items.append(self._staged_file(Path(source), path))
+                read.append((status, Digest(items[-1].entry.digest)))
+        users_cache().note(read)
+
     def _staged_file(self, source: Path, path: str) -> DraftEntry:
         staged = self._stage().stage_file(source)
         return DraftEntry(Entry(path, staged.digest, staged.size), staged)
@@ -325,6 +362,31 @@ def being_logged(artifact: Artifact) -> Iterator[None]:
 def draft_parts(artifact: Artifact) -> tuple[list[DraftEntry], Staging | None]:
     """Return what a draft holds, for whoever logs it."""
     return artifact._tree.items(), artifact._staging  # noqa: SLF001 (the one door for commit)
+
+
+def read_lost(artifact: Artifact, store: Store) -> None:
+    """Read again what was known and not staged, and the project does not hold any more, or never did.
+
+    Call it inside ``store.storing()``, so that nothing more is lost.
+
+    Raises:
+        InvalidInputError: A file has changed since it was added: what was added is nowhere any more.
+    """
+    known = [item for item in artifact._tree.items() if item.staged is None and item.source is not None]  # noqa: SLF001 (the one door for commit)
+    held = held_bytes(store.database, store.blobs, {str(item.entry.digest): item.entry.size or 0 for item in known})
+    lost = [item for item in known if item.entry.digest not in held]
+    artifact._tree.put([_read_again(artifact, item) for item in lost], replace=True)  # noqa: SLF001
+
+
+def _read_again(artifact: Artifact, item: DraftEntry) -> DraftEntry:
+    staged = artifact._stage().stage_file(Path(item.source or ""))  # noqa: SLF001
+    if staged.digest != item.entry.digest:
+        message = (
+            f"{item.source!r} has changed since it was added as {item.entry.path!r}, and this project does not hold "
+            "what it was; add it again"
+        )
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_CHANGED)
+    return DraftEntry(item.entry, staged)
 
 
 def mark_logged(artifact: Artifact, project: Path, version: VersionRecord) -> None:

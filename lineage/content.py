@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -31,10 +31,15 @@ Work = Callable[[sqlite3.Connection], None]
 
 @dataclass(frozen=True, slots=True)
 class DraftEntry:
-    """An entry of a draft; `staged` is None where the bytes are stored already or are not ours."""
+    """An entry of a draft; `staged` is None where the bytes are stored already or are not ours.
+
+    Attributes:
+        source: A file that is known to hold these bytes, so that they can be read where they are stored no more.
+    """
 
     entry: Entry
     staged: Staged | None
+    source: str | None = None
 
 
 @dataclass(slots=True)
@@ -107,25 +112,28 @@ def put_bytes(
 
 
 def _refuse_foreign(database: Database, blobs: BlobFolder, entries: Sequence[DraftEntry]) -> None:
-    """Refuse entries taken from a version of another project, or one deleted since: their bytes are not here.
+    """Refuse entries taken from a version of another project, or one deleted since: their bytes are not here."""
+    shared = [item.entry for item in entries if item.staged is None and item.source is None and item.entry.stored]
+    held = held_bytes(database, blobs, {str(entry.digest): entry.size or 0 for entry in shared})
+    missing = sorted(entry.path for entry in shared if entry.digest not in held)
+    if missing:
+        paths = ", ".join(missing[:5])
+        message = f"the bytes of {paths} are not in this project; download them and add them as files"
+        raise InvalidInputError(message, kind=ErrorKind.CONTENT_MISSING)
+
+
+def held_bytes(database: Database, blobs: BlobFolder, wanted: Mapping[str, int]) -> set[str]:
+    """Return which of these digests, given with their sizes, have their bytes in this project.
 
     A row does not prove that a file is there: a ``gc`` on a full disk may have got no further than the file.
     """
-    shared = {str(item.entry.digest): item.entry for item in entries if item.staged is None and item.entry.stored}
-    if not shared:
-        return
+    if not wanted:
+        return set()
     with database.read() as connection:
-        known = rows.known_blobs(connection, list(shared))
-        inside = rows.held_inside(connection, list(shared))
-    missing = [
-        entry
-        for digest, entry in shared.items()
-        if digest not in known or not (digest in inside or blobs.has(Digest.parse(digest), entry.size or 0))
-    ]
-    if missing:
-        paths = ", ".join(sorted(entry.path for entry in missing)[:5])
-        message = f"the bytes of {paths} are not in this project; download them and add them as files"
-        raise InvalidInputError(message, kind=ErrorKind.CONTENT_MISSING)
+        held = rows.held_inside(connection, list(wanted))
+        beside = [digest for digest in wanted if digest not in held]
+        known = rows.known_blobs(connection, beside) if beside else set()
+    return held | {digest for digest in known if blobs.has(Digest.parse(digest), wanted[digest])}
 
 
 def _put_small(ahead: RowsAhead, small: Sequence[Staged], staging: Staging) -> None:

@@ -23,7 +23,7 @@ LAYERS = [
     {"database", "blobs"},
     {"filters", "manifests"},
     {"statements"},
-    {"content", "migrations"},
+    {"content", "migrations", "statcache"},
     {"store"},
     {"graph", "references", "aliases", "exports", "adoption"},
     {"comparison", "staleness", "download", "tree"},

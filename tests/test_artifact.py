@@ -707,8 +707,8 @@ def test_staging_home_is_that_of_the_last_project_that_can_be_written(project: l
     """A project opened for reading is nothing to stage in."""
     lineage.open(project.file, read_only=True)
 
-    assert staging_home.folder is not None
-    assert staging_home.folder.root == project.blob_folder
+    assert staging_home.store is not None
+    assert staging_home.store.blobs.root == project.blob_folder
     with unchanged(project):
         draft("d", {"a": "1"})
 
