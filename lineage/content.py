@@ -6,6 +6,7 @@ import io
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from blake3 import blake3
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 _AHEAD_BYTES: Final = 4 << 20
 _AHEAD_ROWS: Final = 5_000
 """What one transaction ahead of the version's own may hold: some 20 ms of the writer lock."""
+
+_AT_ONCE: Final = 64
+"""Small blobs written by one statement, 1 MB at most."""
 
 Work = Callable[[sqlite3.Connection], None]
 
@@ -139,15 +143,15 @@ def held_bytes(database: Database, blobs: BlobFolder, wanted: Mapping[str, int])
 def _put_small(ahead: RowsAhead, small: Sequence[Staged], staging: Staging) -> None:
     with ahead.database.read() as connection:
         held = rows.held_inside(connection, [one.digest for one in small])
-    for one in small:
-        if one.digest not in held:
-            ahead.add(_small_blob(one, staging), rows=2, size=one.size)
+    new = iter([one for one in small if one.digest not in held])
+    while some := list(islice(new, _AT_ONCE)):
+        ahead.add(_small_blobs(some, staging), rows=2 * len(some), size=sum(one.size for one in some))
 
 
-def _small_blob(one: Staged, staging: Staging) -> Work:
+def _small_blobs(some: Sequence[Staged], staging: Staging) -> Work:
     def write(connection: sqlite3.Connection) -> None:
-        rows.insert_blobs(connection, [(one.digest, one.size)])
-        rows.insert_chunks(connection, [(staging.read(one), one.digest)])
+        rows.insert_blobs(connection, [(one.digest, one.size) for one in some])
+        rows.insert_chunks(connection, ((staging.read(one), one.digest) for one in some))
 
     return write
 
