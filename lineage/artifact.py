@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, TypeAlias
 
-from lineage.blobs import Staging, temporary_staging
+from lineage.blobs import Staged, Staging, temporary_staging
 from lineage.content import DraftEntry, held_bytes, listing
 from lineage.errors import ErrorKind, InvalidInputError, LineageError, StateError
 from lineage.jsondata import JsonObject, plain_object
@@ -305,13 +305,13 @@ class Artifact:
                 place = source if source.startswith("/") else os.path.abspath(source)  # noqa: PTH100 (the folder may change)
                 items.append(DraftEntry(Entry(path, known, status.st_size), None, place))
             else:
-                items.append(self._staged_file(Path(source), path))
+                small = self._stage().stage_small(source, status)
+                items.append(self._staged_file(Path(source), path) if small is None else _staged_entry(path, small))
                 read.append((status, Digest(items[-1].entry.digest)))
         users_cache().note(read)
 
     def _staged_file(self, source: Path, path: str) -> DraftEntry:
-        staged = self._stage().stage_file(source)
-        return DraftEntry(Entry(path, staged.digest, staged.size), staged)
+        return _staged_entry(path, self._stage().stage_file(source))
 
     def _put(self, items: list[DraftEntry], *, replace: bool) -> None:
         """Add entries, all or none; what was staged for them goes if they cannot be."""
@@ -362,6 +362,10 @@ def being_logged(artifact: Artifact) -> Iterator[None]:
 def draft_parts(artifact: Artifact) -> tuple[list[DraftEntry], Staging | None]:
     """Return what a draft holds, for whoever logs it."""
     return artifact._tree.items(), artifact._staging  # noqa: SLF001 (the one door for commit)
+
+
+def _staged_entry(path: str, staged: Staged) -> DraftEntry:
+    return DraftEntry(Entry(path, staged.digest, staged.size), staged)
 
 
 def read_lost(artifact: Artifact, store: Store) -> None:

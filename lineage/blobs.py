@@ -29,6 +29,7 @@ from lineage.system import (
     is_locked,
     note_own,
     open_source,
+    read_found,
     storage_error,
     storage_errors,
     sync_folder,
@@ -122,6 +123,11 @@ class Staging:
                 self.drop(staged)
         message = f"{str(path)!r} changes while it is read; log it when its writer is done"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_CHANGED)
+
+    def stage_small(self, path: str, status: os.stat_result) -> Staged | None:
+        """Copy a small file that a walk has just found; None where :meth:`stage_file` has to look closer."""
+        data = read_found(path, status, INLINE_LIMIT)
+        return None if data is None else self._spool_bytes(data)
 
     def adopt(self, path: Path) -> Staged:
         """Take over a file written under a name that :meth:`new_path` gave."""

@@ -267,6 +267,30 @@ def open_source(path: Path) -> Iterator[BinaryIO]:
         yield source
 
 
+def read_found(path: str, status: os.stat_result, limit: int) -> bytes | None:
+    """Return the bytes of a small file whose status a walk has just found: 15 µs, where :func:`open_source` takes 60.
+
+    Returns:
+        None where that one has to look closer: the file is larger than `limit`, not regular, ours, or not as it was.
+    """
+    if status.st_size > limit or is_own(status):  # before it is opened: see is_own
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+    try:
+        before = os.fstat(descriptor)
+        data = os.read(descriptor, limit + 1) if stat.S_ISREG(before.st_mode) else b""
+        after = os.fstat(descriptor)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    states = {(one.st_size, one.st_mtime_ns, one.st_ino, one.st_dev) for one in (status, before, after)}
+    return data if len(states) == 1 and len(data) == status.st_size else None
+
+
 _LARGE: Final = 1 << 20
 """Bytes: read and copied in a millisecond, which is what asking the cache and the project costs."""
 _NO_FILE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
