@@ -11,11 +11,12 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, TypeAlias
 
-from lineage.blobs import Staged, Staging, temporary_staging
+from lineage.blobs import FORKED_DRAFT, INLINE_LIMIT, Staged, Staging, in_memory, temporary_staging
 from lineage.content import DraftEntry, held_bytes, listing
 from lineage.errors import ErrorKind, InvalidInputError, LineageError, StateError
 from lineage.jsondata import JsonObject, plain_object
 from lineage.manifests import manifest_digest
+from lineage.newfile import NewFile, opened
 from lineage.records import Entry, VersionRecord
 from lineage.references import resolve, uri_parts
 from lineage.statcache import users_cache
@@ -36,6 +37,8 @@ from lineage.values import (
 )
 
 _NEW_FILE_MODES: Final = ("x", "w", "xb", "wb", "xt", "wt")
+_IN_MEMORY: Final = 1 << 20
+"""Bytes of new files that a draft keeps in memory."""
 _AT_ONCE: Final = 1_000
 """Files of a folder that the cache and the project are asked about together: a connection each costs 0.4 ms."""
 
@@ -120,6 +123,7 @@ class Artifact:
         self._tree = Tree(self.name)
         self._turn = threading.Lock()
         self._staging: Staging | None = None
+        self._memory = os.getpid(), 0
         self._logged: tuple[Path, VersionRecord] | None = None
         self._being_logged = False
 
@@ -166,11 +170,9 @@ class Artifact:
         path, replace = entry_path(path), mode.startswith("w")
         (self._tree.refuse_clash if replace else self._tree.refuse_taken)(path)
         encoding = None if "b" in mode else text_encoding(encoding)
-        staging = self._stage()
-        written = staging.new_path()
+        written = NewFile(path, self._room_in_memory(), lambda: self._stage().new_path())
+        file = opened(written, mode, encoding)
         try:
-            with storage_errors("cannot write the new file"):
-                file = written.open(mode, encoding=encoding)
             try:
                 with full_disk_errors("cannot write the new file"):
                     yield file
@@ -178,10 +180,14 @@ class Artifact:
                 with storage_errors("cannot write the new file"):
                     file.close()
             self._check_open()
-            staged = staging.adopt(written)
+            if written.path is None:
+                staged = self._keep_in_memory(written.content())
+            else:
+                staged = self._stage().adopt(written.path)
         except BaseException:
-            with suppress(OSError):  # the first error is the one to tell
-                written.unlink()
+            if written.path is not None:
+                with suppress(OSError):  # the first error is the one to tell
+                    written.path.unlink()
             raise
         self._put([DraftEntry(Entry(path, staged.digest, staged.size), staged)], replace=replace)
 
@@ -327,6 +333,18 @@ class Artifact:
         for item in items:
             if item.staged is not None and self._staging is not None:
                 self._staging.drop(item.staged)
+
+    def _room_in_memory(self) -> int:
+        """Return the bytes that a new file may have in memory: small files, as many as make up 1 MB."""
+        process, held = self._memory
+        if held and process != os.getpid():
+            raise StateError(FORKED_DRAFT)
+        return INLINE_LIMIT if held < _IN_MEMORY else 0
+
+    def _keep_in_memory(self, content: bytes) -> Staged:
+        with self._turn:
+            self._memory = os.getpid(), self._memory[1] + len(content)
+        return in_memory(content)
 
     def _stage(self) -> Staging:
         with self._turn:

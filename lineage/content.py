@@ -111,7 +111,7 @@ def put_bytes(
             lambda connection: rows.insert_blobs(connection, [(f.digest, f.size) for f in files]), rows=len(files)
         )
     small = [one for one in staged.values() if one.path is None]
-    if staging is not None:
+    if small:
         _put_small(ahead, small, staging)
 
 
@@ -140,7 +140,7 @@ def held_bytes(database: Database, blobs: BlobFolder, wanted: Mapping[str, int])
     return held | {digest for digest in known if blobs.has(Digest.parse(digest), wanted[digest])}
 
 
-def _put_small(ahead: RowsAhead, small: Sequence[Staged], staging: Staging) -> None:
+def _put_small(ahead: RowsAhead, small: Sequence[Staged], staging: Staging | None) -> None:
     with ahead.database.read() as connection:
         held = rows.held_inside(connection, [one.digest for one in small])
     new = iter([one for one in small if one.digest not in held])
@@ -148,12 +148,18 @@ def _put_small(ahead: RowsAhead, small: Sequence[Staged], staging: Staging) -> N
         ahead.add(_small_blobs(some, staging), rows=2 * len(some), size=sum(one.size for one in some))
 
 
-def _small_blobs(some: Sequence[Staged], staging: Staging) -> Work:
+def _small_blobs(some: Sequence[Staged], staging: Staging | None) -> Work:
     def write(connection: sqlite3.Connection) -> None:
         rows.insert_blobs(connection, [(one.digest, one.size) for one in some])
-        rows.insert_chunks(connection, ((staging.read(one), one.digest) for one in some))
+        rows.insert_chunks(connection, ((_staged_bytes(one, staging), one.digest) for one in some))
 
     return write
+
+
+def _staged_bytes(one: Staged, staging: Staging | None) -> bytes:
+    if one.data is not None or staging is None:
+        return one.data or b""
+    return staging.read(one)
 
 
 def put_listing(ahead: RowsAhead, entries: Sequence[Entry]) -> Content:

@@ -20,7 +20,7 @@ LAYERS = [
     {"records", "capture"},
     {"facts"},
     {"system"},
-    {"database", "blobs"},
+    {"database", "blobs", "newfile"},
     {"filters", "manifests"},
     {"statements"},
     {"content", "migrations", "statcache"},

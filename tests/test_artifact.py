@@ -159,7 +159,7 @@ def test_new_file_of_a_taken_path_is_refused_unless_it_replaces(project: lineage
 @pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt(), OSError(2, "no file", "other")], ids=repr)
 def test_new_file_whose_block_fails_adds_nothing(project: lineage.Project, error: BaseException) -> None:
     """The exception goes on as it is, no temporary file stays, and the same path can be written again."""
-    artifact = draft("d", {"b": "x"})
+    artifact = draft("d", {"b": b"x" * 20_000})
     staged = sorted(path.name for path in project.blob_folder.rglob("*"))
 
     with pytest.raises(type(error)) as caught, artifact.new_file("a", "wb") as file:
@@ -171,7 +171,7 @@ def test_new_file_whose_block_fails_adds_nothing(project: lineage.Project, error
     assert sorted(path.name for path in project.blob_folder.rglob("*")) == staged
     with artifact.new_file("a") as file:
         file.write("again")
-    assert contents(artifact) == {"a": b"again", "b": b"x"}
+    assert contents(artifact) == {"a": b"again", "b": b"x" * 20_000}
 
 
 def test_new_file_with_text_that_has_no_bytes_adds_nothing() -> None:
