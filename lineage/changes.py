@@ -10,7 +10,7 @@ from lineage.errors import ErrorKind, NotFoundError, StateError
 from lineage.jsondata import JsonObject, plain_object
 from lineage.records import RunRecord
 from lineage.statements import runs
-from lineage.values import RunStatus, label, listed, prose, tag_name
+from lineage.values import RunStatus, label, listed, prose, run_tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class RunChanges:
         return cls(
             None if name is None else label(name, "run name"),
             None if notes is None else prose(notes, "notes"),
-            None if tags is None else [tag_name(tag) for tag in listed(tags, "tags")],
+            None if tags is None else [run_tag(tag) for tag in listed(tags, "tags")],
             None if config is None else plain_object(config, "config"),
             None if summary is None else plain_object(summary, "summary"),
         )

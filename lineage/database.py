@@ -71,8 +71,21 @@ class _Session:
     process: int
 
 
+_blocks = threading.local()
+
+
+def _sessions() -> dict[Path, _Session]:
+    """Return the sessions of this thread by project file.
+
+    By file and not by object: two projects opened over one file are in the same batch, where the second would
+    otherwise wait for a lock that its own thread holds.
+    """
+    found: dict[Path, _Session] = _blocks.__dict__.setdefault("sessions", {})
+    return found
+
+
 class Database:
-    """One project file.
+    """One project file; objects over the same file share the block that a thread is in.
 
     Args:
         path: The file; it must be there (:func:`create_database` makes one).
@@ -88,7 +101,6 @@ class Database:
         self.timeout = timeout
         self._format_version = format_version
         self._lock_path = lock_path
-        self._local = threading.local()
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -101,6 +113,18 @@ class Database:
         with translated(self.path), self._connected(writing=False) as connection:
             connection.execute("BEGIN")
             yield connection
+
+    @contextmanager
+    def committed(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection that sees what is committed, also inside a batch of this thread, which may be undone."""
+        with translated(self.path):
+            connection = connect(self.path, writing=False, timeout=self.timeout)
+            try:
+                check_format(connection, self.path, self._format_version)
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                connection.close()
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -150,7 +174,7 @@ class Database:
         return self._session() is not None
 
     def _session(self) -> _Session | None:
-        session: _Session | None = getattr(self._local, "session", None)
+        session = _sessions().get(self.path)
         if session is not None and session.process != os.getpid():
             raise StateError(_FORKED)
         return session
@@ -158,12 +182,13 @@ class Database:
     @contextmanager
     def _connected(self, *, writing: bool) -> Iterator[sqlite3.Connection]:
         connection = connect(self.path, writing=writing, timeout=self.timeout)
-        self._local.session = _Session(connection, writing, os.getpid())
+        sessions = _sessions()
+        sessions[self.path] = _Session(connection, writing, os.getpid())
         try:
             check_format(connection, self.path, self._format_version)
             yield connection
         finally:
-            session, self._local.session = self._local.session, None
+            session = sessions.pop(self.path)
             if session.process == os.getpid():
                 connection.close()
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from lineage.adoption import adopt, origin_of
-from lineage.errors import ErrorKind, InvalidInputError
+from lineage.errors import ErrorKind, InvalidInputError, StateError
 from lineage.graph import Key, refuse_cycle
 from lineage.handles import Version
 from lineage.statements import artifacts, edges
@@ -62,6 +62,7 @@ def named_version(connection: sqlite3.Connection, store: Store, version: str | R
 
     Raises:
         NotFoundError: There is none, or it was deleted.
+        StateError: Its project has not committed it.
         InvalidInputError: It is no reference, or its project has a name that no reference can hold.
         ConflictError: Another project of the same name is known here.
     """
@@ -72,7 +73,12 @@ def named_version(connection: sqlite3.Connection, store: Store, version: str | R
 
 def _adopted(connection: sqlite3.Connection, version: Version) -> int:
     home = version._store  # noqa: SLF001 (handles are ours)
-    with home.database.read() as other:
+    with home.database.committed() as other:
+        if artifacts.version_by_uid(other, version.uid) is None:
+            message = (
+                f"{version.reference} of {str(home.path)!r} was logged in a batch that has not ended, or was undone"
+            )
+            raise StateError(message)
         version._check_live(other)  # noqa: SLF001
         (record,) = artifacts.version_records(other, [version.key.row])
         origin = origin_of(other, record, home.path.stem)

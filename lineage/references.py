@@ -66,10 +66,10 @@ def has_file_name(uri: str) -> bool:
     return uri.partition(":")[0].lower() in ("file", "http", "https", "s3", "gs")
 
 
-def _by_uri(uri: str, path: str, size: int | None = None) -> Entry:
+def _by_uri(uri: str, path: str) -> Entry:
     """Return an entry known by its URI alone: another URI is another content, another state of it is not."""
     digest = blake3(uri.encode()).hexdigest()
-    return Entry(entry_path(path), digest, size, uri, stored=False)
+    return Entry(entry_path(path), digest, None, uri, stored=False)
 
 
 def _last_part(uri: str) -> str:
@@ -119,7 +119,7 @@ def _file(path: Path, inside: str, *, checksum: bool) -> Entry:
     uri = path.absolute().as_uri()
     with open_source(path) as source:
         if not checksum:
-            return _by_uri(uri, inside, os.fstat(source.fileno()).st_size)
+            return _by_uri(uri, inside)
         digest, size = copy_hashed(source, None)
     return Entry(inside, digest, size, uri, stored=False)
 
@@ -192,7 +192,7 @@ def _http(uri: str, name: str | None) -> Entry:
     path = entry_path(name or _last_part(uri))
     digest = "" if etag is None else etag.removeprefix("W/").strip('"')
     if not digest:
-        return _by_uri(uri, path, size)
+        return _by_uri(uri, path)
     return Entry(path, digest, size, uri, stored=False, extra={"etag": etag})
 
 

@@ -16,7 +16,7 @@ from lineage.recording import consume, listed_versions, named_version
 from lineage.run import ActiveRun
 from lineage.statements import runs
 from lineage.store import Store
-from lineage.values import Reference, RunStatus, label, listed, new_uid, prose, run_id, shown, tag_name, timestamp
+from lineage.values import Reference, RunStatus, label, listed, new_uid, prose, run_id, run_tag, shown, timestamp
 from lineage.words import run_name
 
 _RESUMES: Final = ("never", "allow", "must")
@@ -42,7 +42,7 @@ def start_run(  # noqa: PLR0913 (each is a word users of W&B know, all but two b
     row = _run_row(job_type, name, id, config=config, group=group, notes=notes)
     if command is not None:
         row["code"] = json_text(capture.code_of(listed(command, "command")).document())
-    checked_tags = [tag_name(tag) for tag in listed(tags, "tags")]
+    checked_tags = [run_tag(tag) for tag in listed(tags, "tags")]
     inputs = listed_versions(use, "use")
     environment = _environment()
     with store.writing() as connection:

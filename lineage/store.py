@@ -21,6 +21,8 @@ from lineage.system import note_own, storage_errors, sync_folder, unique_name
 from lineage.values import LATEST, Reference
 
 SUFFIX: Final = ".lineage"
+_SHOWN: Final = 10
+"""Aliases that the message for a misspelt one names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,9 +268,13 @@ def _find_digest(connection: sqlite3.Connection, reference: Reference) -> tuple[
 
 
 def _missing(connection: sqlite3.Connection, reference: Reference) -> NoReturn:
-    find_artifact(connection, reference.name)
-    kind = ErrorKind.VERSION_NOT_FOUND if reference.alias is None else ErrorKind.ALIAS_NOT_FOUND
-    raise NotFoundError(f"no version {str(reference)!r}", kind=kind)
+    artifact = find_artifact(connection, reference.name)
+    if reference.alias is None:
+        raise NotFoundError(f"no version {str(reference)!r}", kind=ErrorKind.VERSION_NOT_FOUND)
+    known = artifacts.alias_names(connection, artifact, _SHOWN + 1)
+    shown = ", ".join(known[:_SHOWN]) + (", …" if len(known) > _SHOWN else "")
+    message = f"no version {str(reference)!r}; the aliases of {reference.name!r} are {shown}" if known else None
+    raise NotFoundError(message or f"no version {str(reference)!r}", kind=ErrorKind.ALIAS_NOT_FOUND)
 
 
 def find_run(connection: sqlite3.Connection, text: str) -> int:

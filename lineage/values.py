@@ -32,6 +32,8 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]*(?:/[A-Za-z0-9_][A-Za-z0
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s\x00-\x1f\x7f]+", re.ASCII)
 
 LATEST: Final = "latest"
+RUN_TYPES: Final = ("run_files", "run_media", "run_table")
+"""Types of artifacts in which ``lineage.wandb`` keeps files and media of runs; lists for people pass over them."""
 MAX_NAME: Final = 128
 MAX_LABEL: Final = 512
 """Longest job type, run name, group, use_as or artifact type, in characters."""
@@ -225,7 +227,7 @@ def alias_name(alias: object) -> str:
 
 
 def tag_name(tag: object) -> str:
-    """Return `tag` if a version or run may bear it: 1-64 word characters and hyphens, blanks inside.
+    """Return `tag` if a version may bear it: 1-64 word characters and hyphens, blanks inside.
 
     Raises:
         InvalidInputError: It may not.
@@ -234,6 +236,15 @@ def tag_name(tag: object) -> str:
         message = f"Invalid tag {shown(tag)}: use 1 to 64 letters, digits, '_' or '-', with blanks inside only"
         raise InvalidInputError(message, kind=ErrorKind.TAG_INVALID)
     return tag
+
+
+def run_tag(tag: object) -> str:
+    """Return `tag` if a run may bear it: 1-64 printable characters (W&B's rule, semantics.md 2.1), as in ``v1.0``.
+
+    Raises:
+        InvalidInputError: It may not.
+    """
+    return label(tag, "Invalid tag", longest=64, kind=ErrorKind.TAG_INVALID)
 
 
 def run_id(identifier: object) -> str:

@@ -203,7 +203,37 @@ def test_use_in_a_batch_that_is_undone_leaves_no_node(project: Project, raw: Ver
     assert [one.reference for one in project.versions()] == ["other/raw:v0"]
 
 
+def test_use_in_batches_of_both_projects_takes_over_what_is_committed(
+    project: Project, other: Project, raw: Version
+) -> None:
+    """Two transactions may lie in each other; neither waits for the other."""
+    mine = log(project)
+
+    with project.batch(), other.batch():
+        by_use(project, raw)
+        by_use(other, mine)
+
+    assert edges(project) == [("other/raw:v0", "r")]
+    assert ("p/m:v0", "r") in edges(other)
+    assert_store_sound(project)
+    assert_store_sound(other)
+
+
 # --- what is refused ---
+
+
+def test_use_of_what_another_project_has_not_committed_is_refused(project: Project, other: Project) -> None:
+    """Its batch may be undone, and then the version never was."""
+    project.start_run(id="r").finish()
+
+    with pytest.raises(ZeroDivisionError), other.batch():
+        version = log(other, "raw")
+        with refused(project, lineage.StateError, "logged in a batch that has not ended, or was undone"):
+            project.record("r", consumed=[version])
+        raise ZeroDivisionError
+
+    with refused(project, lineage.StateError, "or was undone"):
+        project.record("r", consumed=[version])
 
 
 def test_use_of_a_deleted_version_of_another_project_is_refused(project: Project, other: Project, raw: Version) -> None:

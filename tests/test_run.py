@@ -561,12 +561,48 @@ def test_run_update_changes_only_what_is_given(project: lineage.Project) -> None
     assert project.run("mine").update(tags="two words").tags == ("two words",)
 
 
+def test_active_run_update_changes_words_while_it_runs(project: lineage.Project) -> None:
+    """A program renames itself and says what it found; what it logs besides is not touched."""
+    with project.start_run("train", id="mine", config={"lr": 0.1}, tags=["a"], notes="words") as run:
+        run.config["lr"] = 0.2
+        run.log({"loss": 1.0})
+        run.update(name="renamed", tags=["b", "c"])
+
+        assert (run.name, run.tags, run.notes) == ("renamed", ("b", "c"), "words")
+        assert project.run("renamed").tags == ("b", "c")
+        run.update(notes="")
+
+    found = project.run("mine")
+    assert (found.name, found.tags, found.notes) == ("renamed", ("b", "c"), None)
+    assert (found.config, found.summary) == ({"lr": 0.2}, {"loss": 1.0})
+
+
+@pytest.mark.parametrize("words", [{"name": ""}, {"name": "a\nb"}, {"tags": ["ok", "a\nb"]}, {"notes": 5}])
+def test_active_run_update_that_is_refused_changes_nothing(project: lineage.Project, words: dict[str, Any]) -> None:
+    """Neither in the project nor in the hands of the program."""
+    with project.start_run(name="first", tags=["a"]) as run:
+        with refused(project, InvalidInputError, "use 1 to|notes"):
+            run.update(**{"notes": "fine", **words})
+
+        assert (run.name, run.tags, run.notes) == ("first", ("a",), None)
+
+
+def test_active_run_update_of_a_finished_run_is_refused(project: lineage.Project) -> None:
+    """The read handle does that."""
+    with project.start_run(id="mine") as run:
+        pass
+
+    with refused(project, StateError, "finished"):
+        run.update(name="late")
+    assert project.run("mine").update(name="late").name == "late"
+
+
 def test_run_update_that_is_refused_changes_nothing(project: lineage.Project) -> None:
     """One part that breaks a rule and none is written."""
     project.start_run(id="mine", name="first").finish()
 
-    with refused(project, InvalidInputError, "Invalid tag 'a/b'", ErrorKind.TAG_INVALID):
-        project.run("mine").update(name="second", notes="words", tags=["ok", "a/b"])
+    with refused(project, InvalidInputError, "Invalid tag ''", ErrorKind.TAG_INVALID):
+        project.run("mine").update(name="second", notes="words", tags=["ok", ""])
 
 
 def test_run_update_puts_what_was_found_later_into_the_summary(project: lineage.Project) -> None:

@@ -867,7 +867,7 @@ ILLEGAL: tuple[tuple[str, Callable[[lineage.Project], object]], ...] = (
     ("NotFoundError", lambda p: p.link("nosuch", "fresh")),
     ("NotFoundError", lambda p: p.start_run(id="fresh", use=["nosuch/data:v0"])),
     ("InvalidInputError", lambda p: p.start_run(config={"lr": float("inf")})),
-    ("InvalidInputError", lambda p: p.start_run(tags=["a/b"])),
+    ("InvalidInputError", lambda p: p.start_run(tags=[""])),
     ("InvalidInputError", lambda p: p.prune()),
     ("InvalidInputError", lambda p: p.runs({"$where": 1})),
     ("InvalidInputError", lambda p: p.versions(order="nosuch")),

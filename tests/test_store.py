@@ -1068,3 +1068,26 @@ def test_project_file_that_was_moved_away_is_a_file_like_any_other(project: line
     other.file.rename("copy.bin")
 
     assert project.log_artifact("copy.bin").size == Path("copy.bin").stat().st_size
+
+
+def test_batch_takes_in_what_another_object_over_the_same_file_writes(project: lineage.Project) -> None:
+    """A batch is the thread's and the file's: a second object is in it, instead of waiting for its own lock."""
+    other = lineage.open(project.file)
+
+    with pytest.raises(KeyError), project.batch():
+        log(other)
+        assert other.version("d").reference == "d:v0"
+        raise KeyError
+
+    assert len(other.versions()) == 0
+    with project.batch():
+        log(other)
+    assert [one.reference for one in project.versions()] == ["d:v0"]
+
+
+def test_snapshot_refuses_writes_of_another_object_over_the_same_file(project: lineage.Project) -> None:
+    """A snapshot only reads, whichever object is written through."""
+    other = lineage.open(project.file)
+
+    with project.snapshot(), pytest.raises(lineage.StateError, match="a snapshot only reads"):
+        log(other)

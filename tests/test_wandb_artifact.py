@@ -951,3 +951,18 @@ def test_reference_to_an_entry_of_a_draft_is_refused() -> None:
 
     with pytest.raises((ValueError, ArtifactNotLoggedError)):
         wandb.Artifact("subset", "dataset").add_reference(entry, name="x")
+
+
+def test_table_of_another_artifact_is_added_again(run: wandb.Run) -> None:
+    """A table of one artifact can be added to another: the digests are the same, so its bytes are stored once."""
+    first = wandb.Artifact("first", "dataset")
+    first.add(wandb.Table(columns=["x"], data=[[1], [2]]), "t")
+    run.log_artifact(first)
+    second = wandb.Artifact("second", "dataset")
+    table = again("first:latest").get("t")
+    assert table is not None
+    second.add(table, "t")
+    run.log_artifact(second)
+
+    assert second.digest == first.digest
+    assert getattr(again("second:latest").get("t"), "data", None) == [[1], [2]]

@@ -75,7 +75,7 @@ def test_module_ends_as_the_script_does(ending: str, code: int, status: str) -> 
     assert lineage.open("p.lineage").run("x").status == status
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["none.py"]])
+@pytest.mark.parametrize("arguments", [[], ["none.py"]])
 def test_module_without_a_script_says_how_to_call_it(arguments: list[str]) -> None:
     """No script, or none of that name, is a message and an exit code."""
     done = python("-m", "lineage.wandb", *arguments)
@@ -154,6 +154,33 @@ print(os.waitpid(child, 0)[1])
 """
 
     assert installed(text) == "0"
+
+
+SPAWNING = """
+import multiprocessing, os, subprocess, sys
+import wandb
+
+def work(number):
+    import wandb.errors
+    from wandb.sdk.artifacts.exceptions import ArtifactNotLoggedError
+    return wandb.__name__, wandb.errors is sys.modules["lineage.wandb.errors"]
+
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(*pool.map(work, [1]))
+    program = "import wandb; print(wandb.__name__)"
+    print(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.strip())
+    print(os.environ["PYTHONPATH"].split(os.pathsep)[0])
+"""
+
+
+def test_module_gives_it_to_the_processes_that_a_script_starts() -> None:
+    """Processes that a script spawns import the same, and nothing of that is left when the script ends."""
+    Path("script.py").write_text(SPAWNING)
+    spawned, started, folder = python("-m", "lineage.wandb", "script.py").stdout.splitlines()
+
+    assert (spawned, started) == ("('lineage.wandb', True)", "lineage.wandb")
+    assert not Path(folder).exists()
 
 
 def test_import_leaves_heavy_packages_alone() -> None:

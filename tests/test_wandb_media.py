@@ -457,7 +457,7 @@ def test_suffixes_name_the_files_of_artifacts() -> None:
         (numpy.arange(32), list(range(32))),
         ({1, 2}, {1, 2}),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_logged_values_become_plain_data(value: object, kept: object) -> None:
     """Small arrays and numpy's scalars are plain data; everything else stays as it is."""

@@ -1102,3 +1102,58 @@ def test_found_sweep_is_refused_with_what_to_do() -> None:
     for name, call in calls.items():
         with pytest.raises(UsageError, match=f"wandb.{name} has no meaning"):
             call({}, project="p")
+
+
+def test_tags_of_a_run_hold_any_printable_sign() -> None:
+    """A tag such as a number of a release is kept as it is."""
+    wandb.init(project="p", id="x", tags=["v1.0", "a/b c"]).finish()
+
+    assert sorted(stored("x").tags) == ["a/b c", "v1.0"]
+
+
+def test_init_that_cannot_begin_leaves_nothing_of_a_disabled_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A disabled run that is refused leaves no folder, and none is active."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(UsageError):
+        wandb.init(project="p", mode="disabled", id="x", resume="must")
+
+    assert (list(tmp_path.iterdir()), wandb.run) == ([], None)
+
+
+def test_init_with_an_artifact_that_is_not_there_fails_the_run() -> None:
+    """A run whose config names an artifact that is not there has failed, and is not active."""
+    with pytest.raises(CommError):
+        wandb.init(project="p", id="x", config={"data": "wandb-artifact://none:latest"})
+
+    assert (stored("x").status, wandb.run) == ("failed", None)
+
+
+def test_settings_of_a_run_tell_what_it_is() -> None:
+    """The settings of a run have the id, the project and the mode that it got."""
+    settings = wandb.init(project="p", id="x").settings
+
+    assert (settings.run_id, settings.project, settings.mode) == ("x", "p", "online")
+
+
+CHILD_LOGS = """
+import os
+import lineage.wandb as wandb
+run = wandb.init(project="p", id="x")
+run.log({"a": 1})
+child = os.fork()
+if child == 0:
+    run.log({"lost": 1})
+    os._exit(0)
+os.waitpid(child, 0)
+run.log({"a": 2})
+"""
+
+
+def test_forked_child_that_logs_into_the_run_of_its_parent_is_told() -> None:
+    """A forked child's metrics are not taken into the run of its parent, and it says so."""
+    process = program(CHILD_LOGS)
+
+    assert "`log` ignored" in process.told  # type: ignore[attr-defined]  # told by `program`
+    assert [values for _, values in history("x")] == [{"a": 1}, {"a": 2}]

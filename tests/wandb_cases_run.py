@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import enum
+import fractions
 import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -294,6 +296,15 @@ def _metrics() -> Iterator[Case]:
         )
 
 
+class Thing:
+    def __repr__(self) -> str:
+        return "a thing"
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
 @dataclasses.dataclass
 class Options:
     batch: int = 8
@@ -386,6 +397,13 @@ def _configs() -> Iterator[Case]:
         lambda w, p: w.config.update({"c14": {"a": "wandb-artifact://x/y/z:v0"}}),
         Raises("ValueError", "can only be top level keys"),
     )
+    yield Case(rule, "a function", _config({"c16": len}, read=lambda c: c.c16), "builtins.len")
+    yield Case(rule, "a class", _config({"c17": int}, read=lambda c: c.c17), "builtins.int")
+    yield Case(rule, "an object", _config({"c18": Thing()}, read=lambda c: c.c18), "a thing")
+    yield Case(rule, "infinity", _config({"c19": float("inf")}, read=lambda c: c.c19), float("inf"))
+    yield Case(rule, "nan", _config({"c20": float("nan")}, read=lambda c: c.c20), None)
+    yield Case(rule, "a fraction", _config({"c21": fractions.Fraction(1, 2)}, read=lambda c: c.c21), "1/2")
+    yield Case(rule, "an enum", _config({"c22": Colour.RED}, read=lambda c: c.c22), "RED")
     yield Case(rule, "not changed in place", _not_in_place, [1])
     yield Case(rule, "repr", lambda w, p: "'lr': 0.1" in repr(w.run.config), True)
     yield Case(rule, "iteration", lambda w, p: "lr" in list(w.run.config), True)
@@ -701,6 +719,35 @@ def _inits() -> Iterator[Case]:
     for name in ("", " a", "a ", "  "):
         yield Case("2.1 run id", f"{name!r} is refused", _init(id=name), Raises("UsageError", "Run ID cannot"))
     yield Case("2.1 run id", "others pass", _init(id="a b.c-d_e"), "a run")
+    for word in ("name", "group", "job_type", "notes"):
+        yield Case(rule, f"an empty {word}", _init(**{word: ""}), "a run")
+        yield Case(rule, f"a long {word}", _init(**{word: "x" * 600}), "a run")
+        yield Case(rule, f"{word} of two lines", _init(**{word: "a\nb"}), "a run")
+    for tag in ("v1.0", "a/b", "lr=0.1", "model:bert", "x" * 64):
+        yield Case("2.1 run tag", f"{tag[:10]} passes", _init(tags=[tag]), "a run")
+    for wrong in ("", "x" * 65, 3):
+        yield Case("2.1 run tag", f"{wrong!r:.10} is refused", _init(tags=[wrong]), Raises("ValueError"))
+    yield Case(
+        "2.1 run id",
+        "129 signs",
+        _init(id="x" * 129),
+        Raises("ValueError"),
+        "a run",
+        "names of artifacts are made of ids, and have 128 signs",
+    )
+    for name in (".", "..", "a\nb"):
+        yield Case(
+            "2.1 project",
+            f"{name!r} is refused",
+            _init(project=name),
+            Raises("UsageError"),
+            "a run",
+            "a project is a file, and no file may be called so",
+        )
+    yield Case("2.1 project", "blanks and letters of all kinds pass", _init(project="mein Projekt ä"), "a run")
+    yield Case(rule, "a config of no dict", _init(config=[("a", 1)]), Raises("TypeError"))
+    yield Case(rule, "a config file that is not there", _init(config="none.yaml"), Raises("Error"))
+    yield Case(rule, "an id of no text", lambda w, p: caught(lambda: _init(id=3)(w, p)) != "", True)
     yield Case(rule, "a bad resume", _init(resume="x"), Raises("ValueError", "resume"))
     for resume in ("allow", "never", "auto", True, False):
         yield Case(rule, f"resume {resume}", _init(resume=resume), "a run")

@@ -43,7 +43,11 @@ RULES: Final[dict[str, Rule]] = {
         "v and digits, an empty text and control characters are refused",
     ),
     "2.1/7": Rule("artifact tag", ("case 2.1 artifact tag", f"{ARTIFACT}bad_alias_or_tag_is_refused_at_once")),
-    "2.1/8": Rule("run tag", ("case 2.10 attributes", "case 2.10 init")),
+    "2.1/8": Rule(
+        "run tag",
+        ("case 2.1 run tag", "case 2.10 attributes"),
+        "signs that lineage keeps from tags become _, with a warning",
+    ),
     "2.1/9": Rule("path inside an artifact", ("case 2.1 path",)),
     "2.1/10": Rule("a file where a folder is", ("case 2.1 path",), "refused: it could not be downloaded"),
     "2.1/11": Rule(
@@ -70,7 +74,7 @@ RULES: Final[dict[str, Rule]] = {
     "2.3/4": Rule("add_reference", ("case 2.9 references",)),
     "2.3/5": Rule(
         "add",
-        ("case 2.3 add", "test_wandb_table.py::test_media_in_cells_bring_their_files"),
+        ("case 2.3 add", f"{ARTIFACT}table_of_another_artifact_is_added_again"),
         "an object that is logged elsewhere already is stored again, and its bytes once",
     ),
     "2.3/6": Rule("remove", ("case 2.3 remove",)),

@@ -14,6 +14,7 @@ from lineage.cli.output import (
     NOTHING,
     Column,
     amount,
+    counted,
     emit,
     emit_documents,
     emit_table,
@@ -26,6 +27,7 @@ from lineage.cli.output import (
     took,
     words,
 )
+from lineage.values import RUN_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -97,7 +99,8 @@ def ls(settings: Settings, what: str, quiet: bool, **given: Any) -> None:  # noq
 
     WHAT is "artifacts", "runs" or "versions"; the name of an artifact, for its versions; or a reference with ":" or
     "@", for the files of that version. The newest stand last. Artifacts are also collections, and what runs used of
-    other projects.
+    other projects; those that keep the files and media of runs are passed over, unless --type, --where, --json or
+    --quiet asks for them.
     """
     kind = what if what in _OPTIONS and what != "files" else "files" if {":", "@"} & set(what) else "versions"
     narrow = {name: value for name, value in given.items() if value}
@@ -106,6 +109,9 @@ def ls(settings: Settings, what: str, quiet: bool, **given: Any) -> None:  # noq
     if given["limit"] is not None:
         narrow["limit"] = given["limit"]
     project = settings.reading()
+    passed_over = what in ("artifacts", "versions") and not (quiet or settings.json or given["type"] or given["where"])
+    if passed_over:
+        narrow["where"] = {"type": {"$nin": RUN_TYPES}}
     if kind == "runs":
         _list_runs(settings, project.runs(**narrow), quiet=quiet)
     elif kind == "artifacts":
@@ -116,6 +122,8 @@ def ls(settings: Settings, what: str, quiet: bool, **given: Any) -> None:  # noq
         if what != "versions":
             narrow["artifact"] = project.artifact(what).name
         _list_versions(settings, project.versions(**narrow), quiet=quiet)
+    if passed_over and (left := len(project.artifacts({"type": {"$in": RUN_TYPES}}))):
+        note(f"and {counted(left, 'artifact')} of the files and media of runs; --type {RUN_TYPES[1]} lists such")
 
 
 def _refuse_others(kind: str, narrow: dict[str, Any]) -> None:

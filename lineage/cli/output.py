@@ -164,7 +164,10 @@ def lifetime(seconds: int | None) -> str:
 
 
 def json_cell(value: JsonValue) -> str:
-    """Return JSON data as a cell: text bare, numbers short for people, all else as JSON."""
+    """Return JSON data as a cell: text bare, numbers short for people, media by what they are, all else as JSON."""
+    if isinstance(value, dict) and "_type" in value:
+        place = f" in {value['artifact']}" if "artifact" in value else ""
+        return visible(f"<{value['_type']}{place}>")
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, float) and on_terminal():

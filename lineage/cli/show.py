@@ -181,7 +181,7 @@ def _flattened(data: Mapping[str, JsonValue], prefix: str) -> list[tuple[str, Js
     found: list[tuple[str, JsonValue]] = []
     for key, value in data.items():
         name = prefix + words(key)
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and value and "_type" not in value:
             found += _flattened(value, name + ".")
         else:
             found.append((name, value))

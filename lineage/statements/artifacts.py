@@ -325,6 +325,12 @@ def alias_row(connection: sqlite3.Connection, artifact: int, alias: str) -> tupl
     return (row[0], bool(row[1])) if row else None
 
 
+def alias_names(connection: sqlite3.Connection, artifact: int, limit: int) -> list[str]:
+    """Return the aliases of an artifact by name, at most so many."""
+    rows = connection.execute("SELECT name FROM alias WHERE artifact = ? ORDER BY name LIMIT ?", (artifact, limit))
+    return [row[0] for row in rows]
+
+
 def aliases_of(connection: sqlite3.Connection, version: int) -> list[tuple[str, bool]]:
     """Return the aliases that name a version and whether each is protected."""
     rows = connection.execute("SELECT name, protected FROM alias WHERE version = ? ORDER BY name", (version,))

@@ -43,6 +43,27 @@ def plain_value(value: object, what: str) -> JsonValue:
         raise DataError(str(error), kind=error.kind) from error
 
 
+def friendly(value: Any) -> JsonValue:
+    """Return a value of a config as plain data, whatever it is: what JSON cannot hold becomes text, as in W&B.
+
+    A config is often all that a program was told, with functions and devices among it; that must not end the program.
+
+    Example:
+        >>> friendly({"device": complex(1, 2), "clip": float("inf"), "loss": len})
+        {'device': '(1+2j)', 'clip': 'inf', 'loss': 'builtins.len'}
+    """
+    try:
+        return jsondata.plain_value(_without_bytes(value), "config")
+    except lineage.InvalidInputError:
+        pass
+    if isinstance(value, Mapping):
+        return {str(key): friendly(member) for key, member in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [friendly(member) for member in value]
+    text = f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else str(value)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _without_bytes(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")

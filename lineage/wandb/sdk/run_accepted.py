@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from lineage.wandb.errors import UnsupportedError
 from lineage.wandb.sdk.wandb_alerts import AlertLevel
-from lineage.wandb.term import termwarn
+from lineage.wandb.term import termerror, termlog, termwarn
 
 
 class Accepted:
@@ -48,7 +48,8 @@ class Accepted:
         name = level.value if isinstance(level, AlertLevel) else level
         if name is not None and name not in AlertLevel.__members__:
             raise ValueError("level must be one of 'INFO', 'WARN', or 'ERROR'")
-        termwarn(f"{title}: {text}")
+        say = termlog if name in (None, "INFO") else termerror if name == "ERROR" else termwarn
+        say(f"{title}: {text}")
 
     def mark_preempting(self) -> None:
         """Accept it; a run whose process is gone is found as crashed."""

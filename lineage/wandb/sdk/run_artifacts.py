@@ -43,15 +43,17 @@ def find_artifact(place: Place, text: str) -> Artifact:
     try:
         return Artifact._of(where, project_.version(path.reference))
     except lineage.NotFoundError as error:
-        raise CommError(_not_found(path, where), error) from error
+        raise _not_found(path, where, error) from error
     except lineage.InvalidInputError as error:
         if "@" in path.name:  # as W&B: an alias or a version, and no digest
-            raise CommError(_not_found(path, where), error) from error
+            raise _not_found(path, where, error) from error
         raise
 
 
-def _not_found(path: ArtifactPath, where: Place) -> str:
-    return f"artifact membership {path.reference!r} not found in {f'{where.entity}/{where.project}'!r}"
+def _not_found(path: ArtifactPath, where: Place, error: Exception) -> CommError:
+    """Return the error in W&B's words, with what lineage knows of why."""
+    message = f"artifact membership {path.reference!r} not found in {f'{where.entity}/{where.project}'!r}"
+    return CommError(f"{message}: {error}", error)
 
 
 class RunArtifacts:

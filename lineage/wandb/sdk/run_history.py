@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -36,6 +37,7 @@ class History:
         self._run = run
         self._summary = summary
         self._started = started
+        self._process = os.getpid()
         self.step = run.step
         self.rules = MetricRules()
 
@@ -45,6 +47,12 @@ class History:
             raise TypeError("wandb.log must be passed a dictionary")
         if any(not isinstance(key, str) for key in data):
             raise TypeError("Key values passed to `wandb.log` must be strings.")
+        if os.getpid() != self._process:
+            message = "a forked process has no part in the run of its parent; start one of its own, with the same group"
+            termwarn(
+                f"`log` ignored (called from pid={os.getpid()}, `init` called from pid={self._process}): {message}"
+            )
+            return
         wanted = self.step if step is None else operator.index(step)
         if wanted < self.step:
             termwarn(
@@ -72,7 +80,7 @@ class History:
     def _plain(self, key: str, value: Any) -> Any:
         value = loggable(value)
         if isinstance(value, Mapping):
-            return {inner: self._plain(f"{key}.{inner}", member) for inner, member in value.items()}
+            return {str(inner): self._plain(f"{key}.{inner}", member) for inner, member in value.items()}
         if isinstance(value, WBValue):
             return self._media(key, [value])
         if _is_media_list(value):
@@ -80,8 +88,8 @@ class History:
         return value if isinstance(value, float) else plain_value(value, f"metric {key!r}")
 
     def _media(self, key: str, items: Sequence[WBValue], *, together: bool = False) -> JsonObject:
-        """Keep media as files of an artifact of the run, and return the JSON that names them."""
-        if not items[0].suffix:
+        """Keep media as files of an artifact of the run, and return what the metric says of them."""
+        if items[0].inline and not together:
             return items[0].to_json(_NO_FILES)
         safe = make_artifact_name_safe(key)
         is_table = isinstance(items[0], Table)
@@ -89,8 +97,9 @@ class History:
         draft = lineage.Artifact(name, "run_table" if is_table else "run_media", metadata={"key": key})
         documents = [_added(draft, item, f"{safe}_{place}" if together else safe) for place, item in enumerate(items)]
         reference = self._run.log_artifact(draft).reference
-        if not together:
-            return {**documents[0], "artifact": reference}
+        if not together:  # a table's rows and types are in its file; the metric says what it is and where
+            plain = {name: value for name, value in documents[0].items() if not isinstance(value, dict | list)}
+            return {**plain, "artifact": reference}
         kind = str(documents[0]["_type"]).partition("-")[0]
         return {
             "_type": f"{kind}s/separated",

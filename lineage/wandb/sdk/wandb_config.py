@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lineage.attributes import Document
 from lineage.wandb.places import ARTIFACT_SCHEME
-from lineage.wandb.plain import plain_dict, plain_value
+from lineage.wandb.plain import friendly, plain_dict
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.data_types.base import WBValue
 from lineage.wandb.sdk.lib.config_util import ConfigError
@@ -18,7 +19,8 @@ class Config:
     """What a run is told. ``wandb.config`` is that of the active run.
 
     A value that is there changes only with ``update(..., allow_val_change=True)``; in notebooks always. An artifact
-    as a value is used by the run. Keys that begin with an underscore are left out of ``keys`` and ``items``.
+    as a value is used by the run. What JSON cannot hold is kept as
+    text, as in W&B. Keys that begin with an underscore are left out of ``keys`` and ``items``.
 
     Args:
         document: Where the values are kept.
@@ -42,14 +44,14 @@ class Config:
         object.__setattr__(self, "_find", find)
         object.__setattr__(self, "_use", use)
         object.__setattr__(self, "_allow", allow_val_change or in_notebook())
-        object.__setattr__(self, "_artifacts", {})
+        object.__setattr__(self, "_held", {})
 
     def __repr__(self) -> str:
         return str(dict(self))
 
     def __getitem__(self, key: str) -> Any:
-        if key in self._artifacts:
-            return self._artifacts[key]
+        if key in self._held:
+            return self._held[key]
         return self._document[key]
 
     def __getattr__(self, key: str) -> Any:
@@ -102,12 +104,12 @@ class Config:
 
         Raises:
             ConfigError: A value would change.
-            TypeError: One is no JSON data, or a media object.
+            TypeError: One is a media object.
             ValueError: An artifact stands inside another value.
         """
         self._check("config.update")
         given = _parsed(d)
-        _refuse_nested_artifacts(given)
+        checked_values(given)
         allow = self._allow if allow_val_change is None else allow_val_change
         values = {key: self._kept(key, value, allow=allow) for key, value in given.items()}
         for key, value in values.items():
@@ -115,14 +117,12 @@ class Config:
 
     def _kept(self, key: str, value: object, *, allow: bool) -> object:
         """Return what a value is kept as: an artifact, or plain data; nothing is used or set yet."""
-        if isinstance(value, WBValue):
-            raise TypeError("WBValue objects cannot be added to the run config")
         if is_artifact(value):
             found = value if isinstance(value, Artifact) else self._find(_named(value))
             before = self._document.get(key)
             same = isinstance(before, Mapping) and found.id is not None and before.get("id") == found.id
         else:
-            found = plain_value(value, f"config {key!r}")
+            found = value if is_infinite(value) else friendly(value)
             same = key in self and self[key] == found
         if key in self and not same and not allow:
             message = "If you really want to do this, pass allow_val_change=True to config.update()"
@@ -130,11 +130,14 @@ class Config:
         return found
 
     def _put(self, key: str, value: object) -> None:
+        self._held.pop(key, None)
         if isinstance(value, Artifact):
-            self._artifacts[key] = self._use(key, value)
-            self._document[key] = self._artifacts[key].json_encode()
+            self._held[key] = self._use(key, value)
+            self._document[key] = self._held[key].json_encode()
+        elif is_infinite(value):
+            self._held[key] = value
+            self._document[key] = str(value)
         else:
-            self._artifacts.pop(key, None)
             self._document[key] = value
 
     def setdefaults(self, d: Any) -> None:
@@ -170,6 +173,23 @@ def is_artifact(value: object) -> bool:
         or (isinstance(value, str) and value.startswith(ARTIFACT_SCHEME))
         or (isinstance(value, Mapping) and value.get("_type") == "artifactVersion" and "id" in value)
     )
+
+
+def is_infinite(value: object) -> bool:
+    """Whether a value is an infinity, which a run has as a number and its document, being JSON, as text."""
+    return isinstance(value, float) and math.isinf(value)
+
+
+def checked_values(given: Mapping[str, Any]) -> None:
+    """Refuse what no config may hold.
+
+    Raises:
+        TypeError: A media object.
+        ValueError: An artifact inside another value.
+    """
+    if any(isinstance(value, WBValue) for value in given.values()):
+        raise TypeError("WBValue objects cannot be added to the run config")
+    _refuse_nested_artifacts(given)
 
 
 def _named(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,10 +17,10 @@ import lineage
 from lineage.wandb.errors import UnsupportedError, UsageError
 from lineage.wandb.faces import faces
 from lineage.wandb.places import Place, default_place
-from lineage.wandb.plain import DataError, plain_dict
-from lineage.wandb.sdk.wandb_config import in_notebook, is_artifact
+from lineage.wandb.plain import DataError, friendly, plain_dict
+from lineage.wandb.sdk.wandb_config import checked_values, in_notebook, is_artifact, is_infinite
 from lineage.wandb.sdk.wandb_run import Run, exit_code_of
-from lineage.wandb.sdk.wandb_settings import Settings, listed_tags
+from lineage.wandb.sdk.wandb_settings import Settings, checked_tags, listed_tags, safe_label
 from lineage.wandb.term import termlog
 from lineage.wandb.util import generate_id
 
@@ -167,6 +168,10 @@ def init(
     _refuse_rewinding(told)
     previous = _previous(told)
     if previous is not None:
+        message = (
+            "wandb.init() called while a run is active and reinit is set to 'default', so returning the previous run."
+        )
+        termlog(message if told.reinit in (None, "default") else "returning the active run")
         return previous
     values = _chosen(_read_config(config), config_exclude_keys, config_include_keys)
     run = _started(told, values)
@@ -197,11 +202,23 @@ def _previous(told: Settings) -> Run | None:
 
 
 def _started(told: Settings, values: dict[str, Any]) -> Run:
+    """Start the run; one that cannot begin leaves nothing behind but its project file."""
+    checked_values(values)
     names = default_place(told.project, told.entity, told.root_dir)
-    place = _nowhere(names) if told.mode == "disabled" else names
+    if told.mode != "disabled":
+        return _begun(told, values, names, names)
+    nowhere = _nowhere(names)
+    try:
+        return _begun(told, values, nowhere, names)
+    except BaseException:
+        shutil.rmtree(nowhere.folder, ignore_errors=True)
+        raise
+
+
+def _begun(told: Settings, values: dict[str, Any], place: Place, names: Place) -> Run:
     resume, identifier = _resume(told, place)
-    artifacts = {key: value for key, value in values.items() if is_artifact(value)}
-    plain = plain_dict({key: value for key, value in values.items() if key not in artifacts}, "config")
+    held = {key: value for key, value in values.items() if is_artifact(value) or is_infinite(value)}
+    plain: dict[str, Any] = {str(key): friendly(value) for key, value in values.items() if key not in held}
     project = place.create()
     known = _is_run(project, identifier)
     _refuse(told, identifier, known=known)
@@ -209,22 +226,33 @@ def _started(told: Settings, values: dict[str, Any]) -> Run:
         plain["_wandb"] = {"entity": told.entity}
     try:
         started = project.start_run(
-            told.run_job_type,
-            told.run_name,
+            safe_label(told.run_job_type),
+            safe_label(told.run_name),
             id=identifier,
             config=plain,
-            group=told.run_group,
-            tags=listed_tags(told.run_tags),
+            group=safe_label(told.run_group),
+            tags=checked_tags(told.run_tags),
             notes=told.run_notes,
             resume=resume,
         )
     except lineage.ConflictError as error:
         raise UsageError(str(error)) from error
-    run = Run(project, started, place, told, resumed=known, names=names)
+    is_now = {"run_id": identifier, "run_name": started.name, "project": names.project, "entity": names.entity}
+    settings = told.updated({**is_now, "mode": told.mode or "online"})
+    run = Run(project, started, place, settings, resumed=known, names=names)
     run._on_finish.append(_forget_resume)
-    if artifacts:
-        run.config.update(artifacts)
+    if held:
+        _hold(run, held)
     return run
+
+
+def _hold(run: Run, held: dict[str, Any]) -> None:
+    """Put into a config what only a run can: a run whose artifacts are not there has failed."""
+    try:
+        run.config.update(held)
+    except BaseException:
+        run.finish(1)
+        raise
 
 
 def _nowhere(names: Place) -> Place:

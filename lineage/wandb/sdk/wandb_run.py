@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 import lineage
-from lineage.values import RunStatus
+from lineage.values import RUN_TYPES, RunStatus
 from lineage.wandb.places import Place
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.run_accepted import Accepted
@@ -21,7 +21,7 @@ from lineage.wandb.sdk.run_files import RunFiles
 from lineage.wandb.sdk.run_history import History
 from lineage.wandb.sdk.wandb_config import Config
 from lineage.wandb.sdk.wandb_metric import Metric
-from lineage.wandb.sdk.wandb_settings import Settings
+from lineage.wandb.sdk.wandb_settings import Settings, checked_tags, safe_label
 from lineage.wandb.sdk.wandb_summary import Summary
 from lineage.wandb.term import termlog, termwarn
 
@@ -122,7 +122,7 @@ class Run(Accepted):
     @name.setter
     def name(self, name: str) -> None:
         self._check("name")
-        self._run.update(name=name)
+        self._run.update(name=safe_label(name))
 
     @property
     def notes(self) -> str | None:
@@ -143,7 +143,7 @@ class Run(Accepted):
     def tags(self, tags: Sequence[str]) -> None:
         self._check("tags")
         try:
-            self._run.update(tags=list(dict.fromkeys(tags)))
+            self._run.update(tags=checked_tags(tags))
         except lineage.InvalidInputError as error:
             termwarn(f"tags stay as they were: {error}")
 
@@ -491,7 +491,7 @@ class Run(Accepted):
             termlog(f"run {self.name} ({self.id}) {'finished' if not code else 'failed'}: {self._outcome()}")
 
     def _outcome(self) -> str:
-        outputs = self._run.logged_artifacts()
+        outputs = [version for version in self._run.logged_artifacts() if version.type not in RUN_TYPES]
         shown = ", ".join(version.reference for version in outputs[:5]) + (", …" if len(outputs) > 5 else "")  # noqa: PLR2004 (as many as fit a line)
         return f"{self._place.file.name}: {shown or 'no artifacts'}"
 

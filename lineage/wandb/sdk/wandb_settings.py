@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from lineage.values import run_tag
 from lineage.wandb import env
 from lineage.wandb.errors import UsageError
 
 MODES: Final = ("online", "offline", "shared", "disabled", "dryrun", "run")
 RESUMES: Final = ("allow", "must", "never", "auto")
+_LONGEST_LABEL: Final = 512
 REINITS: Final = ("default", "return_previous", "finish_previous", "create_new")
 
 _USED: Final[dict[str, str]] = {
@@ -143,3 +145,19 @@ def _environment() -> dict[str, Any]:
 def listed_tags(tags: Iterable[str] | str | None) -> tuple[str, ...]:
     """Return tags as a tuple, each once; one text is one tag."""
     return (tags,) if isinstance(tags, str) else tuple(dict.fromkeys(tags or ()))
+
+
+def safe_label(text: str | None) -> str | None:
+    """Return a name, group or job type as lineage keeps it: W&B takes line breaks, any length, and empty for none."""
+    if not isinstance(text, str):
+        return text
+    return "".join(sign if sign.isprintable() else " " for sign in text).strip()[:_LONGEST_LABEL] or None
+
+
+def checked_tags(tags: Iterable[str] | str | None) -> list[str]:
+    """Return the tags of a run as a list, each once.
+
+    Raises:
+        ValueError: One is empty, longer than 64 signs, or no text.
+    """
+    return [run_tag(tag) for tag in listed_tags(tags)]

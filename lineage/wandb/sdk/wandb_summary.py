@@ -82,6 +82,9 @@ class SummarySubDict:
         """Return a value, or the default where there is none."""
         return self[key] if key in self else default  # noqa: SIM401 (this is get)
 
+    def _as_dict(self) -> dict[str, Any]:
+        return dict(self._data())
+
     def update(self, d: Mapping[str, Any]) -> None:
         """Set several values."""
         for key, value in dict(d).items():

@@ -19,6 +19,7 @@ from lineage.wandb.sdk.artifacts.artifact_manifest import ArtifactManifest
 from lineage.wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
 from lineage.wandb.sdk.artifacts.artifact_state import ArtifactState
 from lineage.wandb.sdk.artifacts.artifact_ttl import ArtifactTTL
+from lineage.wandb.sdk.artifacts.exceptions import ArtifactNotLoggedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,11 @@ class ArtifactBase:
         self._ttl = logged.source.ttl
         self._tags = list(logged.source.tags)
         self._aliases = list(logged.shown.aliases)
+
+    def _is(self, attribute: str) -> Logged:
+        if self._logged is None:
+            raise ArtifactNotLoggedError(f"Artifact.{attribute}", self)
+        return self._logged
 
     def __repr__(self) -> str:
         return f"<Artifact {self.id or self.name}>"

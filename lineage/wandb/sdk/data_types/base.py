@@ -39,10 +39,12 @@ class WBValue(ABC):
     Attributes:
         log_type: The word that says in JSON what it is: its ``_type``.
         suffix: What its JSON file is called by, as in ``predictions.table.json``; empty where it is never a file.
+        inline: Whether ``run.log`` keeps it as the metric's value, with no file and no artifact.
     """
 
     log_type: ClassVar[str]
     suffix: ClassVar[str] = ""
+    inline: ClassVar[bool] = False
 
     @abstractmethod
     def to_json(self, sink: Sink) -> JsonObject:

@@ -38,6 +38,7 @@ class Histogram(WBValue):
     MAX_LENGTH: int = 512
     log_type: ClassVar[str] = "histogram"
     suffix: ClassVar[str] = ".histogram.json"
+    inline: ClassVar[bool] = True
 
     def __init__(
         self,
