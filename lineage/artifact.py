@@ -468,7 +468,7 @@ def _shared(entry: Entry, name: str | None) -> Entry:
 
 def _checked_reference(entry: Entry) -> Entry:
     """Return a reference if its columns can be stored: an entry can be made by hand."""
-    extra = plain_object(entry.extra, f"extra of {entry.path!r}")
+    extra = plain_object(entry.extra, f"extra of {entry.path!r}") if entry.extra != {} else {}
     digest = None if entry.digest is None else label(entry.digest, f"digest of {entry.path!r}", longest=MAX_PATH)
     if not is_uri(entry.uri):
         message = f"{entry.path!r}: {shown(entry.uri)} is no URI: an entry has stored bytes or a URI"

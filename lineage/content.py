@@ -14,7 +14,7 @@ from blake3 import blake3
 from lineage.blobs import INLINE_LIMIT, BlobFolder, Staged, Staging
 from lineage.database import Database
 from lineage.errors import CorruptionError, ErrorKind, InvalidInputError
-from lineage.manifests import manifest_digest, split
+from lineage.manifests import split
 from lineage.records import Entry
 from lineage.statements import content as rows
 from lineage.system import storage_errors
@@ -164,14 +164,14 @@ def _staged_bytes(one: Staged, staging: Staging | None) -> bytes:
 
 def put_listing(ahead: RowsAhead, entries: Sequence[Entry]) -> Content:
     """Store the parts of a sorted listing that are new, and return what its manifest is made of."""
-    parts = list(split(entries))
+    parts, digest = split(entries)
     with ahead.database.read() as connection:
-        known = rows.known_parts(connection, [digest for digest, _ in parts])
-    for digest, part in parts:
-        if digest not in known:
-            ahead.add(_part(digest, part), rows=len(part) + 1)
+        known = rows.known_parts(connection, [one for one, _ in parts])
+    for one, part in parts:
+        if one not in known:
+            ahead.add(_part(one, part), rows=len(part) + 1)
     size = sum(entry.size or 0 for entry in entries)
-    return Content(manifest_digest(entries), len(entries), size, tuple(digest for digest, _ in parts))
+    return Content(digest, len(entries), size, tuple(one for one, _ in parts))
 
 
 def _part(digest: Digest, entries: Sequence[Entry]) -> Work:

@@ -71,9 +71,10 @@ class NewFile(io.RawIOBase):
         return self._spill().fileno()
 
     def close(self) -> None:
-        """Close the file; what is in memory stays."""
+        """Close the file; what is in memory stays, and the draft is let go that gave the place."""
         if not self.closed and self._file is not None:
             self._file.close()
+        self._place = Path
         super().close()
 
     def _now(self) -> io.BytesIO | io.FileIO:
