@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import islice
@@ -27,6 +27,7 @@ from lineage.values import (
     MAX_PATH,
     Digest,
     artifact_name,
+    callback,
     entry_path,
     file_path,
     is_uri,
@@ -220,12 +221,17 @@ class Artifact:
         if status is None:
             items.append(self._staged_file(source, path))
         else:
-            self._freeze([(str(source), path, status)], items)
+            self._freeze([(str(source), path, status)], items, None)
         self._put(items, replace=overwrite)
         return items[0].entry
 
     def add_dir(
-        self, local_path: str | os.PathLike[str], name: str | None = None, *, overwrite: bool = False
+        self,
+        local_path: str | os.PathLike[str],
+        name: str | None = None,
+        *,
+        overwrite: bool = False,
+        progress: Callable[[int], None] | None = None,
     ) -> list[Entry]:
         """Add every file below a folder; all of them or, on any error, none.
 
@@ -235,6 +241,7 @@ class Artifact:
             local_path: The folder.
             name: Path in the artifact under which its files go.
             overwrite: Replace other content at the same paths.
+            progress: Told the bytes added, for a progress bar.
 
         Raises:
             InvalidInputError: It is no folder, holds a broken link, a loop, a FIFO, a socket, a device or a
@@ -248,7 +255,7 @@ class Artifact:
         try:
             files = ((file, entry_path(prefix + inside), status) for file, inside, status in walk_statuses(folder))
             while some := list(islice(files, _AT_ONCE)):
-                self._freeze(some, items)
+                self._freeze(some, items, callback(progress))
         except BaseException:
             self._drop(items)
             raise
@@ -303,7 +310,7 @@ class Artifact:
             self._check_open()
             self._tree.remove(path.path if isinstance(path, Entry) else path)
 
-    def _freeze(self, files: Sequence[_Found], items: list[DraftEntry]) -> None:
+    def _freeze(self, files: Sequence[_Found], items: list[DraftEntry], progress: Callable[[int], None] | None) -> None:
         """Append entries of files as they are now; those that are known, and held by the project, are not read."""
         read = []
         for (source, path, status), known in zip(files, staging_home.held_digests(files), strict=True):
@@ -314,6 +321,8 @@ class Artifact:
                 small = self._stage().stage_small(source, status)
                 items.append(self._staged_file(Path(source), path) if small is None else _staged_entry(path, small))
                 read.append((status, Digest(items[-1].entry.digest)))
+            if progress is not None:
+                progress(status.st_size)
         users_cache().note(read)
 
     def _staged_file(self, source: Path, path: str) -> DraftEntry:

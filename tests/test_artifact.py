@@ -174,6 +174,23 @@ def test_new_file_whose_block_fails_adds_nothing(project: lineage.Project, error
     assert contents(artifact) == {"a": b"again", "b": b"x" * 20_000}
 
 
+def test_add_dir_tells_the_bytes_it_has_added(tmp_path: Path) -> None:
+    """What it was told adds up to the whole, and an error of the caller's own leaves the draft as it was."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name, size in (("a", 5), ("b", 20_000)):
+        (folder / name).write_bytes(b"x" * size)
+    told: list[int] = []
+    artifact = Artifact("d", "t")
+
+    artifact.add_dir(folder, progress=told.append)
+
+    assert told == [5, 20_000]
+    with pytest.raises(ZeroDivisionError):
+        artifact.add_dir(folder, "again", progress=lambda count: told.append(count // 0))
+    assert [entry.path for entry in artifact.entries] == ["a", "b"]
+
+
 def test_new_file_with_text_that_has_no_bytes_adds_nothing() -> None:
     """A character that the encoding lacks ends the block like any other error, and x works afterwards."""
     artifact = Artifact("d", "t")
