@@ -18,7 +18,7 @@ from lineage.jsondata import JsonObject, plain_object
 from lineage.manifests import manifest_digest
 from lineage.newfile import NewFile, opened
 from lineage.records import Entry, VersionRecord
-from lineage.references import resolve, uri_parts
+from lineage.references import check_parts, resolve
 from lineage.statcache import users_cache
 from lineage.store import Store
 from lineage.system import full_disk_errors, is_own, large_file, storage_errors, walk_statuses
@@ -482,7 +482,7 @@ def _checked_reference(entry: Entry) -> Entry:
     if not is_uri(entry.uri):
         message = f"{entry.path!r}: {shown(entry.uri)} is no URI: an entry has stored bytes or a URI"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-    uri_parts(entry.uri or "")
+    check_parts(entry.uri or "")
     return Entry(entry.path, digest, _checked_size(entry), entry.uri, stored=False, extra=extra)
 
 

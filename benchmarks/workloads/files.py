@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -96,7 +97,7 @@ def entries(size: int) -> Iterator[Figure]:
         floor = milliseconds(lambda: _rows(home / "floor.db", listed))
         yield Figure("log a listing", taken, floor, "a row an entry", size)
         before = project.file.stat().st_size
-        for number in range(0, size, max(1, size // 100)):
+        for number in random.Random(1).sample(range(size), min(100, size)):
             listed[number] = lineage.Entry(listed[number].path, "changed", 1, listed[number].uri, stored=False)
         changed = milliseconds(log)
         grown = (project.file.stat().st_size - before) / 1e6
