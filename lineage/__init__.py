@@ -35,6 +35,7 @@ from lineage.errors import (
 )
 from lineage.handles import Run, Version
 from lineage.listing import Listing
+from lineage.portable.reports import Decision, FillReport, MergeReport, PackReport, Renamed, UnpackReport
 from lineage.project import Project, open  # noqa: A004 (the one door; `lineage.open` reads as it should)
 from lineage.records import (
     AliasEvent,
@@ -43,6 +44,7 @@ from lineage.records import (
     Location,
     MetricRow,
     Node,
+    OutsideUse,
     RunRecord,
     SearchHit,
     SizeRecord,
@@ -66,23 +68,29 @@ __all__ = [
     "ConflictError",
     "CorruptionError",
     "CycleError",
+    "Decision",
     "Digest",
     "Entry",
     "ErrorKind",
+    "FillReport",
     "FormatError",
     "GcReport",
     "InvalidInputError",
     "LineageError",
     "Listing",
     "Location",
+    "MergeReport",
     "MetricRow",
     "Node",
     "NotFoundError",
+    "OutsideUse",
+    "PackReport",
     "Problem",
     "Project",
     "PruneReport",
     "ReadOnlyError",
     "Reference",
+    "Renamed",
     "RepairAction",
     "RepairReport",
     "Run",
@@ -93,6 +101,7 @@ __all__ = [
     "Stale",
     "StateError",
     "StorageError",
+    "UnpackReport",
     "VerifyReport",
     "Version",
     "VersionRecord",

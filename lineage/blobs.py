@@ -291,6 +291,8 @@ class BlobFolder:
             found = self.path_of(digest).lstat()
         except FileNotFoundError:
             return False
+        except OSError as error:
+            raise storage_error(error, "cannot look for bytes") from error
         return stat.S_ISREG(found.st_mode) and found.st_size == size
 
     def put(self, staged: Staged) -> None:

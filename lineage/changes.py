@@ -1,16 +1,17 @@
-"""What can be changed of a run from outside: checked first, then written as a whole."""
+"""What can be changed of a run or a version from outside: checked first, then written as a whole."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from lineage.errors import ErrorKind, NotFoundError, StateError
 from lineage.jsondata import JsonObject, plain_object
 from lineage.records import RunRecord
-from lineage.statements import runs
-from lineage.values import RunStatus, label, listed, prose, run_tag
+from lineage.statements import artifacts, runs
+from lineage.values import RunStatus, label, listed, prose, run_tag, tag_name, timestamp, ttl_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class RunChanges:
             message = f"run {run.id!r} is running and writes config and summary itself; change them when it has ended"
             raise StateError(message)
         words = run.notes if self.notes is None else self.notes or None
-        runs.update_run_words(connection, run.key, self.name or run.name, words)
+        runs.update_run_words(connection, run.key, self.name or run.name, words, timestamp())
         if self.tags is not None:
             runs.clear_run_tags(connection, run.key)
             runs.add_run_tags(connection, run.key, self.tags)
@@ -65,3 +66,48 @@ class RunChanges:
             runs.update_run_config(connection, run.key, self.config)
         if self.summary is not None:
             runs.update_run_summary(connection, run.key, self.summary)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionChanges:
+    """New values, checked; None leaves what is there."""
+
+    description: str | None
+    metadata: JsonObject | None
+    tags: list[str] | None
+    ttl: timedelta | None
+
+    @classmethod
+    def checked(
+        cls,
+        reference: str,
+        description: str | None,
+        metadata: object,
+        tags: Iterable[str] | None,
+        ttl: timedelta | None,
+    ) -> VersionChanges:
+        """Check what a caller gives for the version of this reference.
+
+        Raises:
+            InvalidInputError: One of them breaks a rule.
+        """
+        ttl_seconds(ttl)
+        return cls(
+            None if description is None else prose(description, f"description of {reference}"),
+            None if metadata is None else plain_object(metadata, f"metadata of {reference}"),
+            None if tags is None else [tag_name(tag) for tag in listed(tags, "tags")],
+            ttl,
+        )
+
+    def write(self, connection: sqlite3.Connection, version: int) -> None:
+        """Write them to a version, inside a write."""
+        artifacts.touch_version(connection, version, timestamp())
+        if self.description is not None:
+            artifacts.update_version_description(connection, version, self.description or None)
+        if self.metadata is not None:
+            artifacts.update_version_metadata(connection, version, self.metadata)
+        if self.tags is not None:
+            artifacts.clear_version_tags(connection, version)
+            artifacts.add_version_tags(connection, version, self.tags)
+        if self.ttl is not None:
+            artifacts.update_version_ttl(connection, version, ttl_seconds(self.ttl))

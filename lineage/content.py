@@ -7,16 +7,17 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from blake3 import blake3
 
-from lineage.blobs import INLINE_LIMIT, BlobFolder, Staged, Staging
+from lineage.blobs import COPY_BUFFER, INLINE_LIMIT, BlobFolder, Staged, Staging
 from lineage.database import Database
-from lineage.errors import CorruptionError, ErrorKind, InvalidInputError
+from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, NotFoundError
 from lineage.manifests import split
 from lineage.records import Entry
 from lineage.statements import content as rows
+from lineage.statements.portable import is_absent
 from lineage.system import storage_errors
 from lineage.values import Digest
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 _AHEAD_BYTES: Final = 4 << 20
 _AHEAD_ROWS: Final = 5_000
 """What one transaction ahead of the version's own may hold: some 20 ms of the writer lock."""
+CHUNK: Final = 1 << 20
+"""Bytes of every piece but the last of a large blob inside the project file."""
+_CHUNKS_AHEAD: Final = 8
 
 _AT_ONCE: Final = 64
 """Small blobs written by one statement, 1 MB at most."""
@@ -100,7 +104,7 @@ def put_bytes(
     """Store the staged bytes of a draft, files before rows; call it inside ``blobs.storing()``."""
     _refuse_foreign(ahead.database, blobs, entries)
     staged = {item.staged.digest: item.staged for item in entries if item.staged is not None}
-    files = [one for one in staged.values() if one.path is not None]
+    files = _not_inside(ahead.database, [one for one in staged.values() if one.path is not None])
     for one in files:
         blobs.put(one)
         if progress is not None:
@@ -113,6 +117,15 @@ def put_bytes(
     small = [one for one in staged.values() if one.path is None]
     if small:
         _put_small(ahead, small, staging)
+
+
+def _not_inside(database: Database, files: list[Staged]) -> list[Staged]:
+    """Return the staged files whose bytes do not lie inside the project already, as those of a packed one do."""
+    if not files:
+        return files
+    with database.read() as connection:
+        inside = rows.held_inside(connection, [one.digest for one in files])
+    return [one for one in files if one.digest not in inside]
 
 
 def _refuse_foreign(database: Database, blobs: BlobFolder, entries: Sequence[DraftEntry]) -> None:
@@ -188,12 +201,19 @@ def put_manifest(connection: sqlite3.Connection, content: Content) -> int:
     return manifest
 
 
-def open_blob(database: Database, blobs: BlobFolder, digest: Digest, size: int) -> BinaryIO:
+def open_blob(database: Database, blobs: BlobFolder, digest: Digest, size: int, *, verified: bool = True) -> BinaryIO:
     """Return a blob's bytes as a file object that raises at the end if they are not those of the digest.
+
+    Args:
+        database: Where bytes may lie inside.
+        blobs: Where they may lie beside it.
+        digest: Which.
+        size: Its bytes.
+        verified: False where the caller hashes what it reads.
 
     Raises:
         NotFoundError: The bytes are in neither place.
-        CorruptionError: At the end of a sequential read, or at once for a blob inside the file.
+        CorruptionError: At the end of a sequential read, or at once for a small blob inside the file.
     """
     if size <= INLINE_LIMIT:
         with database.read() as connection:
@@ -202,7 +222,32 @@ def open_blob(database: Database, blobs: BlobFolder, digest: Digest, size: int) 
             if blake3(data).hexdigest() != digest:
                 raise damaged(digest)
             return io.BytesIO(data)
-    return io.BufferedReader(VerifyingReader(blobs.open(digest), digest, size), 1 << 16)
+    source = _open_large(database, blobs, digest, size)
+    return io.BufferedReader(VerifyingReader(source, digest, size), 1 << 16) if verified else source
+
+
+def _open_large(database: Database, blobs: BlobFolder, digest: Digest, size: int) -> BinaryIO:
+    """Look beside the project first: a look there costs a tenth of a connection, and most large blobs are there."""
+    if not blobs.has(digest, size):
+        with database.read() as connection:
+            inside = rows.place_inside(connection, digest) if size > INLINE_LIMIT else None
+            absent = inside is None and is_absent(connection, digest)
+            whole = inside is not None and size <= _CHUNKS_AHEAD * CHUNK
+            pieces = rows.chunks_from(connection, inside, 0, _CHUNKS_AHEAD) if inside is not None and whole else []
+        if inside is not None:
+            return cast("BinaryIO", ChunkReader(database, inside, size, pieces))
+        if absent and not blobs.path_of(digest).exists():
+            raise left_out(digest)
+    return blobs.open(digest)
+
+
+def left_out(digest: str) -> NotFoundError:
+    """Return the error for bytes that were left out when the project was packed."""
+    message = (
+        f"the bytes {digest} were left out of this project when it was packed; "
+        "fill (lineage fill) brings them from a project that has them"
+    )
+    return NotFoundError(message, kind=ErrorKind.CONTENT_LEFT_OUT)
 
 
 def read_small(database: Database, digests: Sequence[str]) -> dict[str, bytes]:
@@ -217,6 +262,78 @@ def damaged(digest: str) -> CorruptionError:
     return CorruptionError(message, kind=ErrorKind.CONTENT_DAMAGED)
 
 
+class ChunkReader(io.RawIOBase):
+    """A large blob inside the project file, read some pieces at a time; between two reads nothing is held.
+
+    Who reads on gets the next pieces together, as a connection costs what reading a megabyte does. Who jumps gets
+    just what he asks for.
+    """
+
+    def __init__(self, database: Database, blob: int, size: int, pieces: list[bytes]) -> None:
+        self._database = database
+        self._blob = blob
+        self._size = size
+        self._place = 0
+        self._pieces = pieces  # the first, where they are known already
+        self._start = 0
+        self._end = sum(map(len, pieces))
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read some bytes, none at the end; the caller hashes them."""
+        wanted = memoryview(buffer).cast("B")
+        piece, offset = self._piece(len(wanted))
+        data = memoryview(piece)[offset : offset + len(wanted)]
+        wanted[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return some bytes, none at the end; a whole piece as it came, without a copy."""
+        if size < 0:
+            return self.readall()
+        piece, offset = self._piece(size)
+        data = piece if not offset and len(piece) <= size else piece[offset : offset + size]
+        self._place += len(data)
+        return data
+
+    def _piece(self, length: int) -> tuple[bytes, int]:
+        """Return the piece that holds the place, or enough of it, and where the place is in it."""
+        if self._place >= self._size:  # at the end nothing need be asked, which would cost a connection
+            return b"", 0
+        if not self._start <= self._place < self._end:
+            self._fetch(length)
+        index, offset = divmod(self._place - self._start, CHUNK)
+        return (self._pieces[index], offset) if index < len(self._pieces) else (b"", 0)
+
+    def _fetch(self, length: int) -> None:
+        goes_on = self._place == self._end
+        seq, offset = divmod(self._place, CHUNK)
+        with self._database.read() as connection:
+            if goes_on and not offset:
+                self._pieces = rows.chunks_from(connection, self._blob, seq, _CHUNKS_AHEAD)
+            else:
+                self._pieces = [rows.chunk_slice(connection, self._blob, seq, offset, max(length, 1))]
+        self._start, self._end = self._place, self._place + sum(map(len, self._pieces))
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move in the blob."""
+        start = (0, self._place, self._size)[whence]
+        self._place = max(0, start + offset)
+        return self._place
+
+    def tell(self) -> int:
+        """Return the position in the blob."""
+        return self._place
+
+
 class VerifyingReader(io.RawIOBase):
     """A blob read from a file; hashed on the way as long as it is read from start to end.
 
@@ -225,7 +342,7 @@ class VerifyingReader(io.RawIOBase):
     """
 
     def __init__(self, source: BinaryIO, digest: Digest, size: int) -> None:
-        self._source = source
+        self._source = cast("io.RawIOBase", source)  # all that are opened here can read into a buffer
         self._digest = digest
         self._size = size
         self._hasher = blake3()
@@ -244,15 +361,18 @@ class VerifyingReader(io.RawIOBase):
         wanted = memoryview(buffer).cast("B")
         start = self._source.tell()
         with storage_errors("cannot read bytes"):
-            data = self._source.read(len(wanted))
-        wanted[: len(data)] = data
+            count = self._source.readinto(wanted) or 0
         if start == self._hashed:
-            self._hasher.update(data)
-            self._hashed += len(data)
-            at_end = self._hashed >= self._size or not data
+            self._hasher.update(wanted[:count])
+            self._hashed += count
+            at_end = self._hashed >= self._size or not count
             if at_end and len(wanted) and self._hasher.hexdigest() != self._digest:
                 raise damaged(self._digest)
-        return len(data)
+        return count
+
+    def readall(self) -> bytes:
+        """Return the rest, in large pieces: the default are 8 KiB, at which a gigabyte takes seven seconds."""
+        return b"".join(iter(lambda: self.read(COPY_BUFFER) or b"", b""))
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Move in the blob."""

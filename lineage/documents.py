@@ -159,6 +159,15 @@ class RunPageDocument(RunDocument):
         )
 
 
+class OutsideUseDocument(Document):
+    """What another project does with a version: a run there consumed it, or a collection there links to it."""
+
+    kind: Literal["consumed", "linked"]
+    project: str
+    node: str
+    at: str
+
+
 class VersionPageDocument(VersionDocument):
     """A version with all that is known around it."""
 
@@ -166,6 +175,7 @@ class VersionPageDocument(VersionDocument):
     reproduced_by: list[RunDocument]
     used_by: list[RunDocument]
     links: list[str]
+    outside_uses: list[OutsideUseDocument]
     files: list[EntryDocument]
 
     @classmethod
@@ -179,6 +189,7 @@ class VersionPageDocument(VersionDocument):
             reproduced_by=[RunDocument.from_record(run.record) for run in version.reproduced_by()],
             used_by=[RunDocument.from_record(run.record) for run in version.used_by()],
             links=[link.reference for link in version.links()],
+            outside_uses=[OutsideUseDocument.from_record(use) for use in version.outside_uses()],
             files=[EntryDocument.from_record(entry) for entry in files],
         )
 
@@ -277,6 +288,22 @@ class GcDocument(Document, RootModel[lineage.GcReport]):
     """What ``gc`` took, or would take."""
 
 
+class PackDocument(Document, RootModel[lineage.PackReport]):
+    """What a packed file holds."""
+
+
+class UnpackDocument(Document, RootModel[lineage.UnpackReport]):
+    """What ``unpack`` moved out of a packed file."""
+
+
+class MergeDocument(Document, RootModel[lineage.MergeReport]):
+    """What a merge took in, or would take in."""
+
+
+class FillDocument(Document, RootModel[lineage.FillReport]):
+    """What ``fill`` brought."""
+
+
 class VerifyDocument(Document):
     """What ``verify`` found, and how much it looked at; `ok` if there are no errors."""
 
@@ -287,6 +314,9 @@ class VerifyDocument(Document):
     versions: int
     blobs: int
     bytes: int
+    left_out: int
+    left_out_bytes: int
+    seal: str | None
 
 
 class RepairDocument(Document):

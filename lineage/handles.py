@@ -19,14 +19,13 @@ from lineage.aliases import Mover, move_alias, remove_alias
 from lineage.artifact import Artifact, draft_from
 from lineage.blobs import copy_hashed
 from lineage.capture import host
-from lineage.changes import RunChanges
+from lineage.changes import RunChanges, VersionChanges
 from lineage.content import open_blob
 from lineage.download import check_bytes, download, reader_of, verify_folder
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, StorageError
 from lineage.facts import RunFacts, VersionFacts
 from lineage.graph import Key
-from lineage.jsondata import plain_object
-from lineage.records import Entry, MetricRow, RunRecord, VersionRecord
+from lineage.records import Entry, MetricRow, OutsideUse, RunRecord, VersionRecord
 from lineage.relations import Handle, html_table
 from lineage.statements import artifacts, content, edges, runs
 from lineage.store import Store, refuse_foreign
@@ -41,10 +40,8 @@ from lineage.values import (
     listed,
     prose,
     shown,
-    tag_name,
     text_encoding,
     timestamp,
-    ttl_seconds,
 )
 
 Progress: TypeAlias = Callable[[int], None]
@@ -207,6 +204,23 @@ class Version(VersionFacts, Handle):
             message = f"{self.reference} was logged in a batch that was undone"
             raise NotFoundError(message, kind=ErrorKind.VERSION_NOT_FOUND)
         return found[0]
+
+    def outside_uses(self) -> list[OutsideUse]:
+        """Return what other projects do with it: runs there that consumed it, collections there that link to it.
+
+        A link from there keeps it from being deleted and pruned as one from here does. What those projects did
+        without being able to write to this one is not known here.
+        """
+        with self._store.database.read() as connection:
+            return artifacts.outside_uses(connection, self._current(connection).source)
+
+    def forget_outside_use(self, use: OutsideUse) -> None:
+        """Take back what was noted of another project, when that project or its link is gone.
+
+        Nothing happens if there is no such note.
+        """
+        with self._store.writing() as connection:
+            artifacts.delete_outside_use(connection, self._current(connection).source, use)
 
     def files(self) -> list[Entry]:
         """Return its entries, sorted by path.
@@ -411,22 +425,10 @@ class Version(VersionFacts, Handle):
             NotFoundError: The version was deleted, or belongs to another project.
             ReadOnlyError: The project is read-only.
         """
-        new_description = None if description is None else prose(description, f"description of {self.reference}")
-        new_metadata = None if metadata is None else plain_object(metadata, f"metadata of {self.reference}")
-        new_tags = None if tags is None else [tag_name(tag) for tag in listed(tags, "tags")]
-        seconds = ttl_seconds(ttl)
+        changes = VersionChanges.checked(self.reference, description, metadata, tags, ttl)
         with self._store.writing() as connection:
             self._check_here(connection)
-            source = self.record.source
-            if new_description is not None:
-                artifacts.update_version_description(connection, source, new_description or None)
-            if new_metadata is not None:
-                artifacts.update_version_metadata(connection, source, new_metadata)
-            if new_tags is not None:
-                artifacts.clear_version_tags(connection, source)
-                artifacts.add_version_tags(connection, source, new_tags)
-            if ttl is not None:
-                artifacts.update_version_ttl(connection, source, seconds)
+            changes.write(connection, self.record.source)
         return self.refresh()
 
     def add_alias(self, alias: str, *, protect: bool | None = None, override: bool = False) -> Self:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from lineage.aliases import Mover, move_alias
 from lineage.errors import ConflictError, ErrorKind, InvalidInputError
 from lineage.handles import Version, load_versions, mover
-from lineage.recording import named_version
+from lineage.recording import named_version, noted_outside
 from lineage.records import VersionRecord
 from lineage.statements import artifacts
 from lineage.store import Store
@@ -23,7 +23,7 @@ def link(store: Store, version: str | Reference | Version, collection: str, alia
     """Put a version into a collection and return the link. ``Project.link`` documents it."""
     collection_name(collection)
     names = dict.fromkeys((LATEST, *map(alias_name, aliases)))
-    with store.writing() as connection:
+    with noted_outside(store, [version], "linked", collection), store.writing() as connection:
         who = mover()
         (source,) = artifacts.version_records(connection, [named_version(connection, store, version)])
         shelf = _shelf(connection, collection, source, who)

@@ -12,22 +12,23 @@ from typing import TypeAlias, Unpack, overload
 from lineage import links
 from lineage.artifact import staging_home
 from lineage.commit import Better, LogRequest, checked_request, log_draft
-from lineage.database import callers_code
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError
 from lineage.handles import Run, Version, mover
-from lineage.questions import AnyVersion, Questions
-from lineage.recording import consume, listed_versions, named_version, produce, resolve_version
+from lineage.questions import AnyVersion
+from lineage.recording import consume, listed_versions, named_version, noted_outside, produce, resolve_version
 from lineage.records import ArtifactRecord, SizeRecord
 from lineage.run import ActiveRun
+from lineage.sharing import Sharing
 from lineage.sources import Loggable, LogOptions, as_draft
 from lineage.starting import start_run
 from lineage.statements import artifacts, runs
 from lineage.store import find_own_artifact, find_project, find_run, open_store
+from lineage.translation import callers_code
 from lineage.upkeep import collection, deletion, verification
 from lineage.upkeep.collection import GcReport
 from lineage.upkeep.deletion import PruneReport, PruneRules
 from lineage.upkeep.verification import RepairReport, VerifyReport
-from lineage.values import callback, file_path, known_name, label, listed, prose, shown
+from lineage.values import callback, file_path, known_name, label, listed, prose, shown, timestamp
 
 Progress: TypeAlias = Callable[[int], None]
 
@@ -68,7 +69,7 @@ def open(
     return Project(store)
 
 
-class Project(Questions):
+class Project(Sharing):
     """One project file with its blobs; :func:`lineage.open` gives it."""
 
     def __repr__(self) -> str:
@@ -169,10 +170,10 @@ class Project(Questions):
             CycleError: An edge would close a cycle; the error names it.
             NotFoundError: There is no such run or version, or it was deleted.
         """
-        name = run.id if isinstance(run, Run | ActiveRun) else prose(run, "run")
+        name = run.id if isinstance(run, Run | ActiveRun) else self.run(prose(run, "run")).id
         roles = {one: role and label(role, "use_as") for one, role in _roles(consumed).items()}
         inputs, outputs = listed_versions(consumed, "consumed"), listed_versions(produced, "produced")
-        with self._store.writing() as connection:
+        with noted_outside(self._store, inputs, "consumed", name), self._store.writing() as connection:
             key = find_run(connection, name)
             if runs.run_records(connection, [key])[0].deleted_at is not None:
                 raise NotFoundError(f"run {name!r} was deleted", kind=ErrorKind.RUN_NOT_FOUND)
@@ -267,6 +268,7 @@ class Project(Questions):
         new_type = None if type is None else label(type, "artifact type")
         with self._store.writing() as connection:
             key = find_own_artifact(connection, known_name(name))
+            artifacts.touch_artifact(connection, key, timestamp())
             if words is not None:
                 artifacts.update_artifact_description(connection, key, words or None)
             if new_type is not None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Literal
 
 from lineage.adoption import adopt, origin_of
 from lineage.errors import ErrorKind, InvalidInputError, StateError
 from lineage.graph import Key, refuse_cycle
 from lineage.handles import Version
+from lineage.records import OutsideUse
 from lineage.statements import artifacts, edges
 from lineage.store import Store, find_version
 from lineage.values import Reference, listed, timestamp
@@ -83,6 +86,48 @@ def _adopted(connection: sqlite3.Connection, version: Version) -> int:
         (record,) = artifacts.version_records(other, [version.key.row])
         origin = origin_of(other, record, home.path.stem)
     return adopt(connection, record, origin)
+
+
+@contextmanager
+def noted_outside(
+    store: Store, versions: Iterable[object], kind: Literal["consumed", "linked"], node: str
+) -> Iterator[None]:
+    """Let the projects that versions belong to know what is done with them here, if the block succeeds.
+
+    Before the block, so that nothing is linked that its own project would let go; what the block does not do is
+    taken back. A project that cannot be written learns nothing.
+    """
+    handles = (one for one in versions if isinstance(one, Version))
+    foreign = [one for one in handles if one._store.path != store.path and not one._store.database.read_only]  # noqa: SLF001 (handles are ours)
+    if not foreign:
+        yield
+        return
+    with store.database.read() as connection:
+        use = OutsideUse(kind, store.path.stem, node, timestamp(), artifacts.project_uid(connection))
+    noted: list[Version] = []
+    try:
+        for version in foreign:
+            if _note(version, use):
+                noted.append(version)  # noqa: PERF401 (when one fails, those before it are taken back)
+        yield
+    except BaseException:
+        for version in noted:
+            version.forget_outside_use(use)
+        raise
+
+
+def _note(version: Version, use: OutsideUse) -> bool:
+    """Write the note, and return whether it is new; of what is not that project's own, or gone, there is none."""
+    with version._store.writing() as connection:  # noqa: SLF001 (handles are ours)
+        found = artifacts.version_by_uid(connection, version.source().uid) if version.record.project is None else None
+        if found is None:
+            return False
+        (record,) = artifacts.version_records(connection, [found])
+        if record.project is not None or record.deleted_at is not None:
+            return False
+        if use.kind == "linked":
+            artifacts.update_version_ttl(connection, record.id, None)
+        return artifacts.insert_outside_use(connection, record.id, use)
 
 
 def consume(connection: sqlite3.Connection, run: int, version: int, use_as: str | None) -> None:

@@ -162,6 +162,25 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class OutsideUse:
+    """What another project does with a version.
+
+    Attributes:
+        kind: ``"consumed"`` by a run there, or ``"linked"`` into a collection there.
+        project: What that project was called then: the name of its file without the ending.
+        node: The run's id, or the collection's name.
+        at: When, UTC.
+        project_uid: What tells it from another project of that name.
+    """
+
+    kind: Literal["consumed", "linked"]
+    project: str
+    node: str
+    at: str
+    project_uid: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class AliasEvent:
     """One move of an alias: from nothing when it was made, to nothing when it was removed."""
 

@@ -19,7 +19,7 @@ from lineage.commit import Better, LogRequest, checked_request, log_draft, logge
 from lineage.errors import ErrorKind, InvalidInputError, LineageError, NotFoundError, StateError
 from lineage.handles import Run, Version, load_runs, mover
 from lineage.jsondata import JsonObject, JsonValue, flatten_metrics, json_text, plain_object
-from lineage.recording import check_type, consume, named_version
+from lineage.recording import check_type, consume, named_version, noted_outside
 from lineage.records import MetricRow, RunRecord, VersionRecord
 from lineage.sources import Loggable, LogOptions, as_draft
 from lineage.statements import artifacts, runs
@@ -54,8 +54,8 @@ class ActiveRun:
         self._finished = False
         self.config: Final = Document(record.config, "config")
         self.summary: Final = Document(record.summary, "summary")
-        self._saved_config = json_text(dict(self.config))
-        self._saved_summary = dict(record.summary)
+        self._saved_config = plain_object(record.config, "config")  # copies: what is nested may be changed in place
+        self._saved_summary = plain_object(record.summary, "summary")
         self._rows: list[tuple[str, int, JsonValue, str]] = []
         self._flushed = time.monotonic()
         self._next_step = next_step
@@ -178,7 +178,7 @@ class ActiveRun:
         with self._lock:
             config = plain_object(self.config, "config")
             summary = plain_object(self.summary, "summary")
-            if self._rows or json_text(config) != self._saved_config or summary != self._saved_summary:
+            if self._rows or _differ(config, self._saved_config) or _differ(summary, self._saved_summary):
                 with self._store.writing() as connection:
                     self._check_takes(connection)
                     self._write(connection, config, summary)
@@ -191,18 +191,21 @@ class ActiveRun:
             self.flush()
 
     def _write(self, connection: sqlite3.Connection, config: JsonObject, summary: JsonObject) -> None:
+        """Write what changed here, key by key: a forked child, or another process that resumed the run, writes too."""
         if self._rows:
             runs.put_metrics(connection, self._key, self._rows, self._next_step)
-        if json_text(config) != self._saved_config:
-            runs.update_run_config(connection, self._key, config)
-        if summary != self._saved_summary:
-            runs.update_run_summary(connection, self._key, summary)
+        if _differ(config, self._saved_config):
+            stored = runs.run_config(connection, self._key)
+            runs.update_run_config(connection, self._key, _merged(stored, self._saved_config, config))
+        if _differ(summary, self._saved_summary):
+            stored = runs.run_summary(connection, self._key)
+            runs.update_run_summary(connection, self._key, _merged(stored, self._saved_summary, summary))
 
     def _note_saved(self, config: JsonObject, summary: JsonObject) -> None:
         """Count as written what a transaction has committed, and only then."""
         self._rows = []
         self._flushed = time.monotonic()
-        self._saved_config = json_text(config)
+        self._saved_config = config
         self._saved_summary = summary
 
     def history(self, names: Iterable[str] | None = None) -> list[MetricRow]:
@@ -248,7 +251,8 @@ class ActiveRun:
         if isinstance(artifact, Artifact) and not is_logged(artifact):
             record = cast("VersionRecord", log_draft(self._store, artifact, LogRequest(mover(), then=use)))
             return Version(self._store, record)  # None comes of only_if_better alone
-        with self._store.writing() as connection:
+        outside = noted_outside(self._store, [artifact], "consumed", self.id)
+        with outside, self._store.writing() as connection:
             if isinstance(artifact, Artifact):
                 version = logged_version(connection, self._store, artifact)  # and its aliases stay where they are
             else:
@@ -420,6 +424,17 @@ def _error_text(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 (its __str__ may raise anything; the run is to be finished all the same)
         text = type(error).__name__
     return text[:10_000].encode("utf-8", "backslashreplace").decode()
+
+
+def _differ(new: JsonValue, old: JsonValue) -> bool:
+    """Whether two values are not the same JSON: to Python, true is 1."""
+    return json_text(new) != json_text(old)
+
+
+def _merged(stored: JsonObject, before: JsonObject, now: JsonObject) -> JsonObject:
+    """Return what is stored with the keys that changed between `before` and `now`."""
+    changed = {key: value for key, value in now.items() if key not in before or _differ(value, before[key])}
+    return {key: value for key, value in stored.items() if key in now or key not in before} | changed
 
 
 def _finite(value: JsonValue) -> JsonValue:

@@ -12,7 +12,7 @@ from lineage import capture
 from lineage.errors import ConflictError, ErrorKind, InvalidInputError, NotFoundError
 from lineage.handles import Version
 from lineage.jsondata import json_text, plain_object
-from lineage.recording import consume, listed_versions, named_version
+from lineage.recording import consume, listed_versions, named_version, noted_outside
 from lineage.run import ActiveRun
 from lineage.statements import runs
 from lineage.store import Store
@@ -45,7 +45,7 @@ def start_run(  # noqa: PLR0913 (each is a word users of W&B know, all but two b
     checked_tags = [run_tag(tag) for tag in listed(tags, "tags")]
     inputs = listed_versions(use, "use")
     environment = _environment()
-    with store.writing() as connection:
+    with noted_outside(store, inputs, "consumed", str(row["uid"])), store.writing() as connection:
         runs.mark_crashed(connection, runs.crashed_runs(connection))
         key = _resumed(connection, id, resume)
         if key is None:
@@ -111,6 +111,12 @@ def _resumed(connection: sqlite3.Connection, id: str | None, resume: str) -> int
     if resume == "never" or record.deleted_at is not None:
         how = "and was deleted; choose another id" if record.deleted_at else "already; resume='allow' goes on with it"
         raise ConflictError(f"run {id!r} exists {how}", kind=ErrorKind.RUN_EXISTS)
+    owner = runs.other_owner(connection, key)
+    if owner is not None:
+        import logging  # noqa: PLC0415 (5 ms; a run in two processes is rare)
+
+        words = "run %r is still running in %s: of metrics that both log at one step, the later replaces the other"
+        logging.getLogger("lineage").warning(words, id, owner)
     return key
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NoReturn
 
 from lineage.blobs import BlobFolder
-from lineage.database import Database, check_format, connect, create_database, file_uri, translated
+from lineage.database import Database, check_format, connect, copy_database, create_database
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, ReadOnlyError
-from lineage.migrations import FORMAT_VERSION, SCHEMA_DIR, build_project, migrate, scripts
+from lineage.migrations import FORMAT_VERSION, SCHEMA_DIR, build_project, check_schema, migrate, scripts
 from lineage.records import VersionRecord
-from lineage.statements import artifacts, runs
+from lineage.statements import artifacts, portable, runs
 from lineage.system import note_own, storage_errors, sync_folder, unique_name
+from lineage.translation import translated
 from lineage.values import LATEST, Reference
 
 SUFFIX: Final = ".lineage"
@@ -83,12 +84,32 @@ def open_store(path: Path, *, create: bool, read_only: bool, timeout: float) -> 
         read_only or not status.st_mode & 0o222 or not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK)
     )
     blobs = BlobFolder(path.with_suffix(".blobs"), timeout=timeout)
-    database = Database(
-        path, format_version=FORMAT_VERSION, lock_path=blobs.write_lock, read_only=read_only, timeout=timeout
+    _check(Store(path, _database(path, blobs, read_only=read_only, timeout=timeout), blobs))
+    return at(path, blobs, read_only=read_only, timeout=timeout)
+
+
+def at(path: Path, blobs: BlobFolder, *, read_only: bool, timeout: float) -> Store:
+    """Return the store of a file of our format that was checked before; its first write breaks the seal."""
+    database = _database(path, blobs, read_only=read_only, timeout=timeout, before=portable.drop_seal)
+    return Store(path, database, blobs)
+
+
+def _database(
+    path: Path,
+    blobs: BlobFolder,
+    *,
+    read_only: bool,
+    timeout: float,
+    before: Callable[[sqlite3.Connection], None] | None = None,
+) -> Database:
+    return Database(
+        path,
+        format_version=FORMAT_VERSION,
+        lock_path=blobs.write_lock,
+        read_only=read_only,
+        timeout=timeout,
+        before=before,
     )
-    store = Store(path, database, blobs)
-    _check(store)
-    return store
 
 
 def _create(path: Path, *, create: bool) -> None:
@@ -107,6 +128,7 @@ def _check(store: Store) -> None:
         connection = connect(store.path, writing=False, timeout=store.database.timeout)
         try:
             check_format(connection, store.path, FORMAT_VERSION)
+            check_schema(connection, store.path, exact=False)
             (version,) = connection.execute("PRAGMA user_version").fetchone()
         finally:
             connection.close()
@@ -143,21 +165,15 @@ def upgrade(store: Store, folder: Path) -> int:
 
 
 def _copy_database(path: Path, copy: Path) -> None:
-    """Copy through SQLite: reading the file ourselves would drop the locks this process holds on it.
-
-    Under another name first: half a copy that a crash left must not pass for one.
-    """
+    """Copy under another name first: half a copy that a crash left must not pass for one."""
     draft = path.with_name(f".{path.name}.{unique_name()}.tmp")
-    source = connect(path, writing=False, timeout=0)
     try:
-        source.execute("PRAGMA query_only = OFF")
-        source.execute("VACUUM INTO ?", (file_uri(draft),))
+        copy_database(path, draft)
         with draft.open("rb") as written:
             os.fsync(written.fileno())
         draft.rename(copy)
         sync_folder(copy.parent)
     finally:
-        source.close()
         draft.unlink(missing_ok=True)
 
 

@@ -32,6 +32,7 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]*(?:/[A-Za-z0-9_][A-Za-z0
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s\x00-\x1f\x7f]+", re.ASCII)
 
 LATEST: Final = "latest"
+BESIDE: Final = "theirs/"
 RUN_TYPES: Final = ("run_files", "run_media", "run_table")
 """Types of artifacts in which ``lineage.wandb`` keeps files and media of runs; lists for people pass over them."""
 MAX_NAME: Final = 128
@@ -213,11 +214,13 @@ def known_name(name: object) -> str:
 def alias_name(alias: object) -> str:
     """Return `alias` if it may name a version: not empty, no ``/ : @``, no control characters, not ``v`` + digits.
 
+    ``theirs/<alias>`` is what a merge calls the other project's, where both are kept.
+
     Raises:
         InvalidInputError: It may not.
     """
     text = label(alias, "alias", kind=ErrorKind.ALIAS_INVALID)
-    if any(sign in text for sign in "/:@") or text != text.strip():
+    if any(sign in text.removeprefix(BESIDE) for sign in "/:@") or text in ("", BESIDE) or text != text.strip():
         message = f"alias {text!r}: an alias holds no '/', ':' or '@' and no blanks around it; choose another"
         raise InvalidInputError(message, kind=ErrorKind.ALIAS_INVALID)
     if _VERSION_LIKE.fullmatch(text):

@@ -50,6 +50,10 @@ COMMANDS = [
     "size",
     "verify",
     "repair",
+    "pack",
+    "unpack",
+    "merge",
+    "fill",
     "demo",
     "completion",
 ]

@@ -362,3 +362,21 @@ def test_graph_shows_other_projects_versions_and_no_links(foreign: lineage.Proje
         out = good("graph", "--format", form).out
         assert "folder/raw" in out.replace("#47;", "/")
         assert "Raw data" not in out
+
+
+def test_used_by_and_show_tell_what_other_projects_do(filled: lineage.Project, tmp_path: Path) -> None:
+    """Runs of other projects stand apart, by project; a document has them in the page of the version."""
+    (tmp_path / "elsewhere").mkdir()
+    other = lineage.open(tmp_path / "elsewhere" / "other.lineage")
+    with other.start_run(id="theirs", use=[filled.version("model:v0")]):
+        other.link(filled.version("model:v0"), "Best")
+
+    used, shown = good("used-by", "model:v0").lines, good("show", "model:v0").lines
+
+    assert [line.split()[:5] for line in used if "theirs" in line] == [["other", "used", "by", "run", "theirs"]]
+    assert [line.split()[:4] for line in shown if "Best" in line] == [["other", "linked", "in", "Best"]]
+    page = json.loads(good("show", "model:v0", "--json").out)
+    assert sorted((one["project"], one["node"]) for one in page["outside_uses"]) == [
+        ("other", "Best"),
+        ("other", "theirs"),
+    ]

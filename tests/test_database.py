@@ -24,7 +24,8 @@ from lineage import (
     StateError,
     StorageError,
 )
-from lineage.database import APPLICATION_ID, Database, connect, create_database, translated
+from lineage.database import APPLICATION_ID, Database, connect, create_database
+from lineage.translation import translated
 
 
 def build(connection: sqlite3.Connection) -> None:

@@ -470,3 +470,23 @@ def test_project_whose_folder_was_moved_works_at_its_new_place(project: lineage.
 
     assert names(moved) == ["first:v0", "second:v0"]
     assert_store_sound(moved)
+
+
+def test_summary_of_parent_and_child_are_both_kept(project: lineage.Project) -> None:
+    """What a forked child sets is written beside what its parent set meanwhile, and not over it."""
+    with project.start_run(id="mine") as run:
+
+        def work() -> str:
+            run.summary["child"] = 1
+            run.config["child"] = 2
+            return run.log_artifact(draft("d", {"a": "child"})).reference
+
+        run.log({"loss": 0.5})
+        child = forked(work)
+        run.summary["parent"] = 3
+        run.flush()
+        assert child() == "d:v0"
+
+    found = project.run("mine")
+    assert found.summary == {"loss": 0.5, "parent": 3, "child": 1}
+    assert found.config == {"child": 2}

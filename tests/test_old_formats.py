@@ -17,6 +17,7 @@ from footprint import footprint, open_folder, python  # noqa: F401 (a fixture is
 from invariants import assert_nothing_left_over, assert_store_sound
 
 import lineage
+from lineage.migrations import FORMAT_VERSION
 
 DATA = Path(__file__).parent / "data"
 
@@ -49,7 +50,7 @@ def test_format_1_is_what_its_fixture_has(tmp_path: Path) -> None:
 
 def test_format_1_is_brought_up_to_date_and_sound(old: lineage.Project) -> None:
     """Opening is all it takes; the file as it was lies beside it."""
-    assert (format_of(old.file), format_of(old.file.with_name("old.lineage.format1"))) == (2, 1)
+    assert (format_of(old.file), format_of(old.file.with_name("old.lineage.format1"))) == (FORMAT_VERSION, 1)
     assert old.verify().problems == ()
     assert_store_sound(old)
     assert_nothing_left_over(old)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -69,14 +70,80 @@ def by_record(project: Project, version: Version) -> None:
 def test_use_of_another_projects_version_writes_an_edge_from_its_node(
     project: Project, other: Project, raw: Version, name: Callable[[Project, Version], object]
 ) -> None:
-    """Whatever the call: the node is named by its project, and the other project is not written to."""
-    before = other.file.read_bytes()
-
+    """Whatever the call: the node is named by its project, and that project is told which run it was."""
     name(project, raw)
 
-    assert other.file.read_bytes() == before
     assert edges(project) == [("other/raw:v0", "r")]
+    assert [(use.kind, use.project, use.node) for use in raw.outside_uses()] == [("consumed", project.file.stem, "r")]
+    assert raw.used_by() == []
     assert_store_sound(project)
+    assert_store_sound(other)
+
+
+def test_use_noted_elsewhere_is_noted_once(project: Project, raw: Version) -> None:
+    """A second use by the same run is the same fact."""
+    with project.start_run(id="r", use=[raw]) as run:
+        run.use_artifact(raw)
+
+    assert len(raw.outside_uses()) == 1
+
+
+def test_use_that_is_refused_leaves_no_note(project: Project, other: Project, raw: Version) -> None:
+    """What does not happen here is not told there."""
+    with project.start_run(id="r") as run, pytest.raises(InvalidInputError, match="has type 'dataset', not 'model'"):
+        run.use_artifact(raw, type="model")
+
+    assert raw.outside_uses() == []
+
+
+def test_use_of_a_project_that_cannot_be_written_is_not_noted(project: Project, other: Project, raw: Version) -> None:
+    """A project that is open for reading only is used all the same."""
+    reader = lineage.open(other.file, read_only=True).version("raw")
+
+    by_use(project, reader)
+
+    assert edges(project) == [("other/raw:v0", "r")]
+    assert raw.outside_uses() == []
+
+
+def test_link_from_another_project_keeps_a_version(project: Project, other: Project, raw: Version) -> None:
+    """It blocks deletion, of the version and of its artifact; prune passes it over, and its time to live ends."""
+    other.log_artifact(draft("raw", {"a": "newer"}))
+    raw.update(ttl=timedelta(seconds=1))
+    raw.remove_alias("best")
+    project.link(raw, "Best data")
+
+    assert raw.refresh().ttl is None
+    with refused(other, ConflictError, f"links stand for it .'{project.file.stem}/Best data'"):
+        raw.delete()
+    with refused(other, ConflictError, f"links stand for it .'{project.file.stem}/Best data'"):
+        other.delete_artifact("raw")
+    assert other.prune(keep_last=1, keep_tagged=False).versions == ()
+    assert other.gc().blobs == 0
+
+
+def test_link_from_another_project_lets_go_when_told(project: Project, other: Project, raw: Version) -> None:
+    """Deleting with aliases says that the links are known; so does taking the note back."""
+    raw.remove_alias("best")
+    other.log_artifact(draft("raw", {"a": "newer"}))
+    project.link(raw, "Best data")
+    (use,) = raw.outside_uses()
+
+    raw.forget_outside_use(use)
+    raw.delete()
+
+    assert raw.outside_uses() == []
+    assert other.version("raw:v0", include_deleted=True).deleted
+
+
+def test_prune_keeps_what_runs_of_other_projects_used(project: Project, other: Project, raw: Version) -> None:
+    """As it keeps what runs of its own used, and as long as it is asked to."""
+    raw.remove_alias("best")
+    other.log_artifact(draft("raw", {"a": "newer"}))
+    by_use(project, raw)
+
+    assert other.prune(keep_last=1, keep_tagged=False, dry_run=True).versions == ()
+    assert other.prune(keep_last=1, keep_tagged=False, keep_used=False, dry_run=True).versions == ("raw:v0",)
 
 
 def test_version_of_another_project_has_the_words_it_had_there(project: Project, raw: Version) -> None:
@@ -510,3 +577,16 @@ def test_verify_finds_versions_of_other_projects_that_break_the_format(
 
     messages = [one.message for one in project.verify().problems if one.kind == "foreign-version"]
     assert messages == [message]
+
+
+def test_use_of_a_project_in_a_batch_too_large_to_look_past_is_refused(project: Project, other: Project) -> None:
+    """Waiting for the lock would be waiting for this very thread."""
+    raw = other.log_artifact(draft("raw", {"a": "1"}))
+
+    with other.batch():
+        for number in range(400):
+            other.log_artifact(draft("more", {"a": str(number)}, metadata={"words": "x" * 20_000}))
+        with pytest.raises(lineage.StateError, match="too large to look past"):
+            project.start_run(id="r", use=[raw])
+
+    assert edges(project) == []

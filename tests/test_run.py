@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -595,6 +598,21 @@ def test_active_run_update_of_a_finished_run_is_refused(project: lineage.Project
     with refused(project, StateError, "finished"):
         run.update(name="late")
     assert project.run("mine").update(name="late").name == "late"
+
+
+def test_start_run_that_resumes_what_is_still_running_elsewhere_says_so(
+    project: lineage.Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two processes may go on with one run; whoever comes second is told which process has it."""
+    with project.start_run(id="mine"):
+        caller = "import sys, lineage; lineage.open(sys.argv[1]).start_run(id='mine', resume='allow')"
+        done = subprocess.run([sys.executable, "-c", caller, project.file], capture_output=True, text=True)
+        project.start_run(id="other").finish()
+        project.start_run(id="other", resume="must").finish()
+
+    assert done.returncode == 0
+    assert f"run 'mine' is still running in process {os.getpid()} on " in done.stderr
+    assert "still running" not in caplog.text
 
 
 def test_run_update_that_is_refused_changes_nothing(project: lineage.Project) -> None:

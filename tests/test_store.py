@@ -27,7 +27,7 @@ from lineage import (
     ReadOnlyError,
     StorageError,
 )
-from lineage.migrations import SCHEMA_DIR
+from lineage.migrations import FORMAT_VERSION, SCHEMA_DIR
 from lineage.store import upgrade
 from lineage.system import file_lock
 
@@ -263,7 +263,7 @@ def test_open_of_a_newer_format_says_which_is_needed(project: lineage.Project) -
 
     with (
         unchanged(project),
-        pytest.raises(FormatError, match="has format 7, this lineage reads up to 2; upgrade") as caught,
+        pytest.raises(FormatError, match=f"has format 7, this lineage reads up to {FORMAT_VERSION}; upgrade") as caught,
     ):
         lineage.open(project.file)
 
@@ -901,6 +901,7 @@ METHODS: dict[type, dict[str, Callable[..., object]]] = {
         "batch": lambda p: inside(p.batch()),
         "common_ancestors": lambda p: p.common_ancestors("d", "m"),
         "db": query,
+        "fill": lambda p: p.fill("other.lineage"),
         "delete_artifact": lambda p: p.delete_artifact("x"),
         "depends_on": lambda p: p.depends_on("m", "d"),
         "descendants": lambda p: p.descendants("d"),
@@ -910,7 +911,9 @@ METHODS: dict[type, dict[str, Callable[..., object]]] = {
         "job_types": lambda p: p.job_types(),
         "link": lambda p: p.link("d", "Best models"),
         "log_artifact": lambda p: p.log_artifact(draft("new", {"a": "1", "b": LARGE})),
+        "merge": lambda p: p.merge("other.lineage"),
         "node": lambda p: p.node("d"),
+        "pack": lambda p: p.pack("packed.lineage", overwrite=True),
         "path": lambda p: p.path("d", "m"),
         "prune": lambda p: p.prune(keep_last=5),
         "record": lambda p: p.record("r", consumed="d"),
@@ -925,6 +928,7 @@ METHODS: dict[type, dict[str, Callable[..., object]]] = {
         "stale": lambda p: p.stale(),
         "start_run": lambda p: p.start_run(),
         "types": lambda p: p.types(),
+        "unpack": lambda p: p.unpack(),
         "update_artifact": lambda p: p.update_artifact("d", description="words"),
         "verify": lambda p: p.verify(),
         "version": lambda p: p.version("d"),
@@ -955,6 +959,8 @@ METHODS: dict[type, dict[str, Callable[..., object]]] = {
         "live_key": lambda v: v.live_key(),
         "links": lambda v: v.links(),
         "source": lambda v: v.source(),
+        "outside_uses": lambda v: v.outside_uses(),
+        "forget_outside_use": lambda v: v.forget_outside_use(lineage.OutsideUse("linked", "p", "c", "t", "u" * 26)),
     },
     lineage.Run: {
         "ancestors": lambda r: r.ancestors(),
@@ -1043,13 +1049,13 @@ def test_upgrade_of_a_project_whose_name_is_no_text_keeps_its_copy(tmp_path: Pat
     log(project)
     folder = tmp_path / "migrations"
     shutil.copytree(SCHEMA_DIR / "migrations", folder)
-    (folder / "0003_third.sql").write_text("CREATE TABLE third (a INTEGER) STRICT;\n")
+    (folder / f"{FORMAT_VERSION + 1:04}_next.sql").write_text("CREATE TABLE next (a INTEGER) STRICT;\n")
 
-    assert upgrade(project._store, folder) == 3
+    assert upgrade(project._store, folder) == FORMAT_VERSION + 1
 
-    copy = project.file.with_name(f"{project.file.name}.format2")
+    copy = project.file.with_name(f"{project.file.name}.format{FORMAT_VERSION}")
     with closing(sqlite3.connect(copy)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (FORMAT_VERSION,)
         assert connection.execute("SELECT count(*) FROM version").fetchone() == (1,)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -451,6 +452,24 @@ def test_run_update_leaves_what_was_not_changed_to_others(api: Api, search: line
     run.update()
     assert api.run("now").tags == ["seen"]
     assert dict(api.run("now").summary) == {"late": 1, "x": 1}
+
+
+def test_run_update_leaves_the_edits_of_others(api: Api, search: lineage.Project) -> None:
+    """What was read before others kept theirs undoes nothing of it, nor does the next update of the same object."""
+    first, second = api.run("a"), api.run("a")
+    first.notes, first.summary["x"], first.config["deep"] = "n", 1, {"one": 1}
+    first.tags.append("x")
+    first.update()
+    second.config["seed"], second.summary["y"] = 2, 2
+    second.update()
+    second.name = "renamed"
+    second.summary.update({"z": 3})
+    second.update()
+
+    found = api.run("a")
+    assert (found.notes, found.tags, found.name) == ("n", ["x"], "renamed")
+    assert (found.config["seed"], found.config["deep"], found.config["lr"]) == (2, {"one": 1}, 0.1)
+    assert [found.summary_metrics[key] for key in ("x", "y", "z")] == [1, 2, 3]
 
 
 def test_run_update_that_cannot_be_changes_nothing(api: Api, search: lineage.Project) -> None:
@@ -967,6 +986,21 @@ def test_collection_save_keeps_name_type_and_description(api: Api, project: line
     assert api.artifact_collection("table", "clean").description is None
 
 
+def test_collection_save_leaves_the_edits_of_others(api: Api, project: lineage.Project) -> None:
+    """A type that is changed after others wrote a description leaves their words, and theirs leaves the type."""
+    log("raw", "1")
+    first, second, third = (api.artifact_collection("dataset", "raw") for _ in range(3))
+    first.description = "words"
+    first.save()
+    second.type = "table"
+    second.save()
+    third.name = "clean"
+    third.save()
+
+    found = project.artifact("clean")
+    assert (found.description, found.type) == ("words", "table")
+
+
 def test_collection_save_that_cannot_be_changes_nothing(api: Api, project: lineage.Project) -> None:
     """A name that is taken or may not be, with a type that could be changed."""
     log("raw", "1")
@@ -1140,6 +1174,87 @@ def test_public_names_are_those_the_module_says() -> None:
     assert all(hasattr(public, name) for name in public.__all__)
     assert (public.Api, public.ArtifactCollection, public.Run) == (ApiThere, CollectionThere, RunThere)
     assert ArtifactCollection is CollectionThere
+
+
+def _another_project(path: Path) -> None:
+    path.rename("gone.lineage")
+    lineage.open(path)
+
+
+def _one_that_used_it(path: Path) -> None:
+    """Put a project in its place that knows the version as another's, too."""
+    version = lineage.open(path).version("raw:v0")
+    lineage.open("c.lineage").start_run(use=[version]).finish()
+    path.unlink()
+    Path("c.lineage").rename(path)
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(b"no database" * 1000)
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, _another_project, _one_that_used_it, _garbage, _folder])
+def test_inputs_of_a_project_that_was_replaced_are_listed(api: Api, spoil: Callable[[Path], None]) -> None:
+    """What a run used of another project is known here, whatever now bears the name of that project's file."""
+    log(project="b")
+    with init(project="p", id="user") as run:
+        run.use_artifact("b/raw:v0")
+    spoil(Path("b.lineage"))
+
+    (found,) = api.run("user").used_artifacts()
+
+    assert (found.source_name, found.type, found.aliases) == ("raw:v0", "dataset", [])
+    assert (found.project, found.source_project) == ("p", "b")
+
+
+@pytest.mark.parametrize("name", ["b.lineage", "zz.lineage"])
+def test_link_to_a_project_that_was_replaced_is_listed(api: Api, name: str) -> None:
+    """A collection shows what it has, also where what it stands for is not to be had any more."""
+    log(project="b").link("p/shelf")
+    _another_project(Path("b.lineage"))
+    Path(name).write_bytes(b"no database" * 1000)
+
+    assert names(api.artifacts("dataset", "shelf")) == ["shelf:v0"]
+
+
+def test_look_up_by_id_brings_no_strangers_file_up_to_date(project: lineage.Project) -> None:
+    """Looking for an id that nobody has leaves a project of an older format as it is."""
+    shutil.copytree(Path(__file__).parent / "data" / "format1", ".", dirs_exist_ok=True)
+    before = Path("old.lineage").read_bytes()
+    with init(project="p") as run, pytest.raises(CommError, match="no artifact with the id"):
+        run.use_artifact("wandb-artifact://_id/none")
+
+    assert (Path("old.lineage").read_bytes(), Path("old.lineage.format1").exists()) == (before, False)
+
+
+def test_look_up_by_id_does_not_take_damage_for_absence(project: lineage.Project) -> None:
+    """A project that may have the id, but is damaged, is named, unless another has it."""
+    artifact = log(project="b")
+    damaged = Path("a.lineage")
+    lineage.open(damaged)
+    damaged.write_bytes(damaged.read_bytes()[:4096] + b"\xff" * 8192)
+    with init(project="p") as run:
+        found = run.use_artifact(f"wandb-artifact://_id/{artifact.id}")
+        with pytest.raises(lineage.CorruptionError, match=r"a\.lineage"):
+            run.use_artifact("wandb-artifact://_id/none")
+
+    assert found.id == artifact.id
+
+
+def test_what_is_found_by_id_may_be_changed(project: lineage.Project) -> None:
+    """The project that has it is looked at for reading, and then opened as any."""
+    artifact = log(project="b")
+    with init(project="p") as run:
+        found = run.use_artifact(f"wandb-artifact://_id/{artifact.id}")
+        found.tags.append("seen")
+        found.save()
+
+    assert lineage.open("b.lineage").version("raw:v0").tags == ("seen",)
 
 
 def test_damage_stays_an_error_of_lineage(api: Api) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -242,6 +243,139 @@ def test_save_keeps_all_or_nothing(data: wandb.Artifact, spoil: Callable[[wandb.
         ["raw"],
         ["best", "latest"],
     )
+
+
+def test_save_leaves_the_edits_of_others(data: wandb.Artifact) -> None:
+    """A save of what was read before others saved undoes nothing of theirs: not alias, tag, metadata or words."""
+    data.metadata = {"k": 1, "deep": {"one": 1}}
+    data.save()
+    mine, theirs = again(data), again(data)
+    theirs.aliases.append("prod")
+    theirs.tags = ["good"]
+    theirs.metadata["acc"], theirs.metadata["deep"]["two"] = 1, 2
+    theirs.description = "theirs"
+    theirs.save()
+    mine.metadata["loss"], mine.metadata["deep"]["three"] = 2, 3
+    mine.tags.append("seen")
+    mine.save()
+
+    found = again(data)
+    assert (sorted(found.aliases), sorted(found.tags)) == (["best", "latest", "prod"], ["good", "seen"])
+    assert found.metadata == {"k": 1, "deep": {"one": 1, "two": 2, "three": 3}, "acc": 1, "loss": 2}
+    assert found.description == "theirs"
+
+
+def test_save_moves_no_alias_that_was_not_touched(run: wandb.Run, data: wandb.Artifact) -> None:
+    """An alias that went on to the next version since this one was read stays there."""
+    stale = again(data)
+    run.log_artifact(draft(files={"a": "2"}), aliases=["best"])
+    stale.tags.append("old")
+    stale.save()
+    stale.aliases = []
+    stale.save()
+
+    assert (sorted(again("data:v1").aliases), again("data:v0").tags) == (["best", "latest"], ["old", "raw"])
+
+
+def test_save_takes_away_what_was_taken_away(data: wandb.Artifact) -> None:
+    """Of a stale copy too, a removed key, tag or alias goes, and what others added stays."""
+    stale = again(data)
+    data.metadata["other"], data.tags, data.aliases = 1, ["raw", "other"], ["best", "other"]
+    data.save()
+    del stale.metadata["k"]
+    stale.tags.remove("raw")
+    stale.aliases.remove("best")
+    stale.save()
+
+    found = again(data)
+    assert (found.metadata, found.tags, sorted(found.aliases)) == ({"other": 1}, ["other"], ["latest", "other"])
+
+
+def test_save_tells_true_from_one(data: wandb.Artifact) -> None:
+    """A number that becomes a bool is a change, although Python holds the two equal."""
+    data.metadata["k"] = True
+    data.save()
+
+    assert again(data).metadata["k"] is True
+
+
+@pytest.mark.parametrize("target", ["shelf", "q/shelf"])
+def test_save_of_a_link_is_all_or_nothing(run: wandb.Run, data: wandb.Artifact, target: str) -> None:
+    """An alias of the link that may not move, and the words of what it stands for stay, in another project too."""
+    link = data.link(target)
+    other = run.log_artifact(draft(files={"a": "2"})).link(target)
+    other._is("test").shown.add_alias("pinned", protect=True)
+    link.description = "other"
+    link.aliases.append("pinned")
+    with pytest.raises(CommError, match="protected"):
+        link.save()
+
+    assert again("data:v0").description == "words"
+
+
+def test_state_is_that_of_the_version_and_not_of_the_object(run: wandb.Run, data: wandb.Artifact) -> None:
+    """A version that was deleted by another object, and a link that went with it, are told as deleted."""
+    other, link = again(data), data.link("shelf")
+    data.delete(delete_aliases=True)
+
+    assert (other.state, link.state, data.state) == ("DELETED", "DELETED", "DELETED")
+
+
+def test_state_of_an_input_that_was_deleted(run: wandb.Run, data: wandb.Artifact) -> None:
+    """The list of what a run used tells which of it is no more."""
+    run.finish()
+    with wandb.init(project="p", id="user") as user:
+        user.use_artifact("data:v0")
+    data.delete(delete_aliases=True)
+
+    found = wandb.Api().run("p/user").used_artifacts()
+    assert [artifact.state for artifact in found] == ["DELETED"]
+
+
+def test_manifest_of_a_logged_one_is_read_once(data: wandb.Artifact) -> None:
+    """Looking at it for each of its entries costs no more than looking at it once."""
+    first = data.manifest
+
+    assert all(data.manifest is first for _ in first.entries)
+
+
+def test_files_by_name_look_at_each_name_once(data: wandb.Artifact) -> None:
+    """Choosing among many files by many names does not compare each with each."""
+
+    class Names(list[str]):
+        looked_through = 0
+
+        def __contains__(self, name: object) -> bool:
+            self.looked_through += 1
+            return super().__contains__(name)
+
+    names = Names(["d/b.txt", "no.txt", "a.txt"])
+
+    assert [file.name for file in data.files(names)] == ["a.txt", "d/b.txt"]
+    assert names.looked_through == 0
+
+
+def test_add_reference_costs_the_same_in_a_large_draft() -> None:
+    """What a reference more takes does not grow with those that are there."""
+    calls = []
+    for count in (1, 400):
+        artifact = wandb.Artifact("data", "dataset")
+        for number in range(count):
+            artifact.add_reference(f"s3://bucket/{number}", f"n{number}")
+        seen = 0
+
+        def watch(_: Any, event: str, __: Any) -> None:
+            nonlocal seen
+            seen += event == "call"
+
+        sys.setprofile(watch)
+        try:
+            artifact.add_reference("s3://bucket/last", "last")
+        finally:
+            sys.setprofile(None)
+        calls.append(seen)
+
+    assert calls[1] < calls[0] + 50
 
 
 def test_bad_alias_or_tag_is_refused_at_once(data: wandb.Artifact) -> None:
@@ -966,3 +1100,34 @@ def test_table_of_another_artifact_is_added_again(run: wandb.Run) -> None:
 
     assert second.digest == first.digest
     assert getattr(again("second:latest").get("t"), "data", None) == [[1], [2]]
+
+
+def test_used_by_finds_runs_of_other_projects_beside_it() -> None:
+    """Whoever asks who used a version is told of the runs of other projects too."""
+    with wandb.init(project="lake", id="maker") as run:
+        with (made := wandb.Artifact("raw", "dataset")).new_file("a") as file:
+            file.write("1")
+        raw = run.log_artifact(made)
+    with wandb.init(project="train", id="user") as run:
+        run.use_artifact("lake/raw:v0")
+
+    assert [(one.project, one.id) for one in raw.used_by()] == [("train", "user")]
+
+
+def test_link_into_a_registry_keeps_its_source_until_it_is_unlinked() -> None:
+    """The source is in another file, and is kept from deletion and from prune all the same."""
+    with wandb.init(project="src") as run:
+        with (made := wandb.Artifact("m", "model")).new_file("a") as file:
+            file.write("1")
+        model = run.log_artifact(made)
+        link = run.link_artifact(model, "wandb-registry-model/Prod", aliases=["production"])
+        with (newer := wandb.Artifact("m", "model")).new_file("a") as file:
+            file.write("2")
+        run.log_artifact(newer)
+    project = lineage.open("src.lineage")
+
+    with pytest.raises(CommError, match="wandb-registry-model/Prod"):
+        wandb.Api().artifact("src/m:v0").delete()
+    assert project.prune(keep_last=1).versions == ()
+    link.unlink()
+    assert project.prune(keep_last=1).versions == ("m:v0",)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import json
+import pickle
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -381,3 +383,17 @@ def test_defined_again_adds_unless_overwritten(run: wandb.Run) -> None:
     anew = run.define_metric("loss", overwrite=True)
 
     assert (added.step_metric, added.summary, anew.step_metric, anew.summary) == ("epoch", ("max",), None, ())
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_copies_are_dicts_of_their_own(run: wandb.Run, duplicate: Any) -> None:
+    """A copy of config or summary, also a pickled one, is a plain dict, and a change of it changes no run."""
+    run.config.update({"a": {"b": 1}, "clip": float("inf")})
+    run.summary["m"] = {"n": 2}
+
+    copies = [duplicate(one) for one in (run.config, run.summary, run.summary.m)]
+    seen = repr(copies)
+    copies[0]["a"]["b"] = copies[1]["m"]["n"] = copies[2]["n"] = 3
+
+    assert seen == "[{'lr': 0.1, 'a': {'b': 1}, 'clip': inf}, {'m': {'n': 2}}, {'n': 2}]"
+    assert (run.config["a"], run.summary.m.n) == ({"b": 1}, 2)

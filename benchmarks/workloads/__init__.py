@@ -7,7 +7,7 @@ from typing import Final
 
 from measure import Figure
 
-from workloads import files, questions, runs, starts
+from workloads import files, portable, questions, runs, starts
 
 Workload = Callable[[int], Iterator[Figure]]
 
@@ -22,4 +22,6 @@ WORKLOADS: Final[dict[str, tuple[Workload, int, str]]] = {
     "chain": (questions.chain, 10_000, "runs, each using the output before and one hub"),
     "wide": (questions.wide, 10_000, "runs, each using three earlier outputs"),
     "filters": (questions.filters, 20_000, "runs"),
+    "packing": (portable.packing, 1_024, "MiB in one file and as much in others"),
+    "merging": (portable.merging, 5_000, "versions, ten a run"),
 }

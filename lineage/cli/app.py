@@ -61,6 +61,12 @@ _SECTIONS: Final = {
         "ttl": "names",
         "mv": "names",
     },
+    "Share": {
+        "pack": "portable",
+        "unpack": "portable",
+        "merge": "portable",
+        "fill": "portable",
+    },
     "Upkeep": {
         "rm": "delete",
         "prune": "delete",

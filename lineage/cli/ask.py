@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lineage import ArtifactRecord, Entry, Location, Project, Run, SearchHit, Stale, Version
+from lineage import ArtifactRecord, Entry, Location, OutsideUse, Project, Run, SearchHit, Stale, Version
 from lineage.cli.context import Settings, command, complete_names, where_of
 from lineage.cli.output import (
     NOTHING,
@@ -23,6 +23,7 @@ from lineage.cli.output import (
     moment,
     note,
     pairs,
+    section_table,
     short,
     took,
     words,
@@ -76,6 +77,16 @@ def file_columns() -> list[Column[Entry]]:
         Column("size", lambda entry: amount(entry.size), right=True),
         Column("digest", lambda entry: short(entry.digest)),
         Column("points to", lambda entry: words(entry.uri), shrinks=True),
+    ]
+
+
+def outside_columns() -> list[Column[OutsideUse]]:
+    """Return how uses by other projects stand in a table."""
+    return [
+        Column("project", lambda use: words(use.project)),
+        Column("does", lambda use: "used by run" if use.kind == "consumed" else "linked in"),
+        Column("what", lambda use: words(use.node), shrinks=True),
+        Column("at", lambda use: moment(use.at)),
     ]
 
 
@@ -204,11 +215,17 @@ def _emit_names(names: Iterable[str]) -> None:
 @command("a list of run documents")
 @click.argument("reference", metavar="REF", shell_complete=complete_names)
 def used_by(settings: Settings, reference: str) -> None:
-    """List the runs that consumed a version."""
+    """List the runs that consumed a version.
+
+    Runs of other projects are told after them, by project; as documents they are in those of "show".
+    """
     project = settings.reading()
     with project.snapshot():
-        runs = project.version(reference, include_deleted=True).used_by()
+        version = project.version(reference, include_deleted=True)
+        runs, outside = version.used_by(), [use for use in version.outside_uses() if use.kind == "consumed"]
     _list_runs(settings, runs, quiet=False)
+    if outside and not settings.json:
+        section_table("in other projects", outside_columns(), outside)
 
 
 @command("a list of search-hit documents")

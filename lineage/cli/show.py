@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from lineage import Change, Comparison, Entry, Run, Version
-from lineage.cli.ask import file_columns
+from lineage.cli.ask import file_columns, outside_columns
 from lineage.cli.context import Settings, command, complete_names
 from lineage.cli.output import (
     NOTHING,
@@ -95,6 +95,7 @@ def _show_version(version: Version, most: int | None) -> None:
     section_table("reproduced by", _run_columns(), version.reproduced_by(), most)
     section_table("used by", _run_columns(), version.used_by(), most)
     section_table("links", _link_columns(), version.links(), most)
+    section_table("in other projects", outside_columns(), version.outside_uses(), most)
     emit_section("metadata", _data(version.metadata), most)
     if not version.deleted and version.project is None:
         section_table("files", file_columns(), version.files(), most)

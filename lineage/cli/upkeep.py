@@ -92,13 +92,17 @@ def size(settings: Settings, name: str | None) -> None:
 
 
 @command("a verify document")
+@click.argument("file", required=False, metavar="[FILE]")
 @click.option("--content/--no-content", default=True, help="Hash all bytes, or only see whether they are there.")
 @click.pass_context
-def verify(context: click.Context, settings: Settings, content: bool) -> None:  # noqa: FBT001 (an option)
+def verify(context: click.Context, settings: Settings, file: str | None, content: bool) -> None:  # noqa: FBT001 (an option)
     """Check every row, edge and byte, and report what is wrong.
 
-    Nothing is changed. Exits with 10 if there is an error; warnings are none.
+    Of the project, or of a packed FILE. Nothing is changed. Exits with 10 if there is an error; warnings are none.
+    Of a packed file the digest that "lineage pack" printed is printed again, if the seal holds.
     """
+    if file is not None:
+        settings.project = file
     with progress("verify") as tell:
         report = settings.reading().verify(content=content, progress=tell)
     if settings.json:
@@ -122,7 +126,11 @@ def _show_verify(report: VerifyReport) -> None:
             (report.blobs, "blob"),
         ]
     )
+    if report.left_out:
+        looked += f", {counted(report.left_out, 'blob')} left out"
     emit(f"{_outcome(report.problems)}: {looked}, {amount(report.bytes)}")
+    if report.seal is not None and report.ok:
+        emit(f"sealed: {report.seal}")
 
 
 def _show_problems(problems: Sequence[Problem]) -> None:

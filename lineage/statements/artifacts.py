@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from lineage.jsondata import JsonObject, json_text, parse_object
-from lineage.records import AliasEvent, ArtifactRecord, VersionRecord
+from lineage.records import AliasEvent, ArtifactRecord, OutsideUse, VersionRecord
 from lineage.statements import json_array
 from lineage.values import Digest
 
@@ -68,6 +68,11 @@ def is_taken_by_another(connection: sqlite3.Connection, origin: Origin) -> bool:
 def revive_artifact(connection: sqlite3.Connection, artifact: int, type: str) -> None:
     """Take a deleted name into use again; its numbers go on."""
     connection.execute("UPDATE artifact SET deleted_at = NULL, type = ? WHERE id = ?", (type, artifact))
+
+
+def touch_artifact(connection: sqlite3.Connection, artifact: int, at: str) -> None:
+    """Note when the words about an artifact were edited."""
+    connection.execute("UPDATE artifact SET edited_at = ? WHERE id = ?", (at, artifact))
 
 
 def update_artifact_description(connection: sqlite3.Connection, artifact: int, description: str | None) -> None:
@@ -285,6 +290,11 @@ def _version_record(row: tuple[object, ...]) -> VersionRecord:
     )
 
 
+def touch_version(connection: sqlite3.Connection, version: int, at: str) -> None:
+    """Note when the words about a version were edited."""
+    connection.execute("UPDATE version SET edited_at = ? WHERE id = ?", (at, version))
+
+
 def update_version_description(connection: sqlite3.Connection, version: int, description: str | None) -> None:
     """Set the words about a version."""
     connection.execute("UPDATE version SET description = ? WHERE id = ?", (description, version))
@@ -331,6 +341,44 @@ def alias_names(connection: sqlite3.Connection, artifact: int, limit: int) -> li
     return [row[0] for row in rows]
 
 
+def insert_outside_use(connection: sqlite3.Connection, version: int, use: OutsideUse) -> bool:
+    """Note what another project does with a version, and return whether that is new."""
+    cursor = connection.execute(
+        """INSERT INTO outside_use (version, kind, project_uid, project, node, at) VALUES (?, ?, ?, ?, ?, ?)
+           ON CONFLICT DO NOTHING""",
+        (version, use.kind, use.project_uid, use.project, use.node, use.at),
+    )
+    return cursor.rowcount > 0
+
+
+def delete_outside_use(connection: sqlite3.Connection, version: int, use: OutsideUse) -> None:
+    """Take such a note back; nothing happens if there is none."""
+    connection.execute(
+        "DELETE FROM outside_use WHERE version = ? AND kind = ? AND project_uid = ? AND node = ?",
+        (version, use.kind, use.project_uid, use.node),
+    )
+
+
+def outside_uses(connection: sqlite3.Connection, version: int) -> list[OutsideUse]:
+    """Return what other projects do with a version, oldest first."""
+    rows = connection.execute(
+        """SELECT kind, project, node, at, project_uid FROM outside_use WHERE version = ?
+           ORDER BY at, kind, project, node""",
+        (version,),
+    )
+    return [OutsideUse(*row) for row in rows]
+
+
+def outside_links_of(connection: sqlite3.Connection, versions: Iterable[int]) -> list[str]:
+    """Return the collections of other projects that link to any of these versions, as ``project/name``."""
+    rows = connection.execute(
+        """SELECT DISTINCT u.project || '/' || u.node FROM json_each(?) wanted
+           JOIN outside_use u ON u.version = wanted.value AND u.kind = 'linked' ORDER BY 1""",
+        (json_array(versions),),
+    )
+    return [row[0] for row in rows]
+
+
 def aliases_of(connection: sqlite3.Connection, version: int) -> list[tuple[str, bool]]:
     """Return the aliases that name a version and whether each is protected."""
     rows = connection.execute("SELECT name, protected FROM alias WHERE version = ? ORDER BY name", (version,))
@@ -359,7 +407,7 @@ def insert_alias_event(  # noqa: PLR0913 (a row has these columns)
     moved_from: int | None,
     moved_to: int | None,
     at: str,
-    user: str,
+    user: str | None,
     run: int | None,
 ) -> None:
     """Append one move to an alias's history."""

@@ -64,12 +64,17 @@ def live_counts(connection: sqlite3.Connection) -> tuple[int, int, int]:
 
 
 def wrong_numberings(connection: sqlite3.Connection) -> list[Numbering]:
-    """Return this project's artifacts whose versions are not numbered 0 to next_number - 1; deleted ones count."""
+    """Return this project's artifacts whose versions are not numbered 0 to next_number - 1; deleted ones count.
+
+    Of a part of a project, some may have been left out.
+    """
     rows = connection.execute(
         """SELECT a.id, a.name, a.next_number, count(v.id), max(v.number)
            FROM artifact a LEFT JOIN version v ON v.artifact = a.id WHERE a.project IS NULL
            GROUP BY a.id, a.name, a.next_number
-           HAVING count(v.id) <> a.next_number OR coalesce(max(v.number) + 1, 0) <> a.next_number ORDER BY a.name"""
+           HAVING CASE WHEN (SELECT partial FROM project) THEN max(v.number) >= a.next_number
+                  ELSE count(v.id) <> a.next_number OR coalesce(max(v.number) + 1, 0) <> a.next_number END
+           ORDER BY a.name"""
     )
     return [Numbering(*row) for row in rows]
 

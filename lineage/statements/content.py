@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from lineage.jsondata import json_text, parse_object
 from lineage.records import Entry, Location
 from lineage.statements import json_array
+from lineage.statements.portable import mark_present
 from lineage.values import Digest
 
 
-def insert_blobs(connection: sqlite3.Connection, blobs: Iterable[tuple[str, int]]) -> None:
-    """Make rows for blobs (digest, size); one that is there stays."""
+def insert_blobs(connection: sqlite3.Connection, blobs: Sequence[tuple[str, int]]) -> None:
+    """Make rows for blobs (digest, size) whose bytes are here; of one that had been left out they are now."""
     connection.executemany("INSERT INTO blob (digest, size) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", blobs)
+    if connection.execute("SELECT 1 FROM absent LIMIT 1").fetchone():
+        mark_present(connection, [digest for digest, _ in blobs])
 
 
 def insert_chunks(connection: sqlite3.Connection, chunks: Iterable[tuple[bytes, str]]) -> None:
@@ -59,6 +62,34 @@ def small_blobs(connection: sqlite3.Connection, digests: Sequence[str], limit: i
         (json_array(digests), limit),
     )
     return dict(rows.fetchall())
+
+
+def place_inside(connection: sqlite3.Connection, digest: str) -> int | None:
+    """Return the key of a blob that has bytes inside the file."""
+    row = connection.execute(
+        "SELECT id FROM blob b WHERE digest = ? AND EXISTS (SELECT 1 FROM chunk c WHERE c.blob = b.id)", (digest,)
+    ).fetchone()
+    return row[0] if row else None
+
+
+def chunk_slice(connection: sqlite3.Connection, blob: int, seq: int, offset: int, length: int) -> bytes:
+    """Return some bytes of one piece of a blob, none where the piece is not there; only those are read."""
+    row = connection.execute("SELECT id FROM chunk WHERE blob = ? AND seq = ?", (blob, seq)).fetchone()
+    if row is None:
+        return b""
+    with connection.blobopen("chunk", "data", row[0], readonly=True) as cell:
+        if offset >= len(cell):
+            return b""
+        cell.seek(offset)
+        return cell.read(length)
+
+
+def chunks_from(connection: sqlite3.Connection, blob: int, seq: int, count: int) -> list[bytes]:
+    """Return so many pieces of a blob, in their order."""
+    rows = connection.execute(
+        "SELECT data FROM chunk WHERE blob = ? AND seq >= ? AND seq < ? ORDER BY seq", (blob, seq, seq + count)
+    )
+    return [row[0] for row in rows]
 
 
 def delete_chunks(connection: sqlite3.Connection, digest: str) -> None:
@@ -139,6 +170,17 @@ def entries_of(connection: sqlite3.Connection, version: int) -> Iterator[Entry]:
         yield _entry(row)
 
 
+def entries_of_part(connection: sqlite3.Connection, part: int) -> list[Entry]:
+    """Return the entries of a part in the order of their paths."""
+    rows = connection.execute(
+        """SELECT e.path, coalesce(b.digest, e.uri_digest), coalesce(b.size, e.uri_size), e.uri,
+                  e.blob IS NOT NULL, e.extra, NULL
+           FROM entry e LEFT JOIN blob b ON b.id = e.blob WHERE e.part = ? ORDER BY e.path""",
+        (part,),
+    )
+    return [_entry(row) for row in rows]
+
+
 def entry_at(connection: sqlite3.Connection, version: int, path: str) -> Entry | None:
     """Return one entry of a version."""
     row = connection.execute(
@@ -191,10 +233,10 @@ def locations(connection: sqlite3.Connection, digest: str) -> list[Location]:
 
 
 def blobs_after(connection: sqlite3.Connection, digest: str, limit: int) -> list[tuple[Digest, int, bool]]:
-    """Return digest, size and whether it lies inside, of the blobs next in the order of digests."""
+    """Return digest, size and whether it lies inside, of the blobs next by digest; not of what was left out."""
     rows = connection.execute(
         """SELECT digest, size, EXISTS (SELECT 1 FROM chunk c WHERE c.blob = b.id) FROM blob b
-           WHERE digest > ? ORDER BY digest LIMIT ?""",
+           WHERE digest > ? AND b.id NOT IN (SELECT blob FROM absent) ORDER BY digest LIMIT ?""",
         (digest, limit),
     )
     return [(Digest(found), size, bool(inside)) for found, size, inside in rows]

@@ -152,6 +152,15 @@ def crashed_runs(connection: sqlite3.Connection) -> list[int]:
     return [key for key, *owner in rows if _is_dead(*owner)]
 
 
+def other_owner(connection: sqlite3.Connection, run: int) -> str | None:
+    """Return the process that a run is running in, as people say it; None if it is not running, or in this one."""
+    status, host, pid = connection.execute("SELECT status, host, pid FROM run WHERE id = ?", (run,)).fetchone()
+    here = this_host()
+    if status != RunStatus.RUNNING or (host, pid) == (here.host, here.pid):
+        return None
+    return f"process {pid} on {host}"
+
+
 def mark_crashed(connection: sqlite3.Connection, keys: Iterable[int]) -> None:
     """Write down that runs crashed."""
     connection.executemany(
@@ -164,9 +173,15 @@ def update_run_config(connection: sqlite3.Connection, run: int, config: JsonObje
     connection.execute("UPDATE run SET config = ? WHERE id = ?", (json_text(config), run))
 
 
-def update_run_words(connection: sqlite3.Connection, run: int, name: str, notes: str | None) -> None:
-    """Set a run's name and notes."""
-    connection.execute("UPDATE run SET name = ?, notes = ? WHERE id = ?", (name, notes, run))
+def update_run_words(connection: sqlite3.Connection, run: int, name: str, notes: str | None, at: str) -> None:
+    """Set a run's name and notes, and when they were edited."""
+    connection.execute("UPDATE run SET name = ?, notes = ?, edited_at = ? WHERE id = ?", (name, notes, at, run))
+
+
+def run_config(connection: sqlite3.Connection, run: int) -> JsonObject:
+    """Return a run's config."""
+    (text,) = connection.execute("SELECT config FROM run WHERE id = ?", (run,)).fetchone()
+    return parse_object(text)
 
 
 def run_summary(connection: sqlite3.Connection, run: int) -> JsonObject:
@@ -233,6 +248,14 @@ def metric_rows(connection: sqlite3.Connection, run: int, names: Sequence[str] |
         row = found.setdefault(step, MetricRow(step, at, {}))
         row.values[name] = _metric_value(value, document)
     return list(found.values())
+
+
+def last_metric(connection: sqlite3.Connection, run: int) -> tuple[int, str] | None:
+    """Return the last step that a run logged, and when; None if it logged none."""
+    row: tuple[int, str] | None = connection.execute(
+        "SELECT step, at FROM metric WHERE run = ? ORDER BY step DESC, name LIMIT 1", (run,)
+    ).fetchone()
+    return row
 
 
 def _metric_value(value: float | None, document: str | None) -> JsonValue:

@@ -96,6 +96,8 @@ def prunable_versions(connection: sqlite3.Connection, rules: Mapping[str, object
              AND (:expired = 0 OR (julianday(:now) - julianday(v.created_at)) * 86400 > v.ttl)
              AND NOT EXISTS (SELECT 1 FROM link k JOIN version w ON w.id = k.version
                              WHERE k.version = v.id OR (k.source = v.id AND w.deleted_at IS NULL))
+             AND NOT EXISTS (SELECT 1 FROM outside_use u
+                             WHERE u.version = v.id AND (u.kind = 'linked' OR :keep_used = 1))
              AND NOT EXISTS (SELECT 1 FROM alias l WHERE l.version = v.id
                              AND (:keep_aliased = 1 OR l.name = 'latest' OR l.protected = 1))
              AND NOT (:keep_tagged = 1 AND EXISTS (SELECT 1 FROM version_tag t WHERE t.version = v.id))
@@ -230,6 +232,11 @@ def delete_blobs(connection: sqlite3.Connection, blobs: Sequence[int]) -> list[t
     connection.execute(
         """DELETE FROM chunk WHERE blob IN (SELECT value FROM json_each(?))
            AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.blob = chunk.blob)""",
+        (wanted,),
+    )
+    connection.execute(
+        """DELETE FROM absent WHERE blob IN (SELECT value FROM json_each(?))
+           AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.blob = absent.blob)""",
         (wanted,),
     )
     rows = connection.execute(

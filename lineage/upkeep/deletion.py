@@ -90,16 +90,17 @@ def delete_version(store: Store, version_key: int, *, delete_aliases: bool = Fal
         ConflictError: An alias names it or a link stands for it, or a protected alias does and `override` is not set.
     """
     with store.writing() as connection:
-        _delete_version(connection, version_key, _mover(), delete_aliases=delete_aliases, override=override)
+        delete_in(connection, version_key, _mover(), delete_aliases=delete_aliases, override=override)
 
 
 def _mover() -> Mover:
     return Mover(at=timestamp(), user=host().user)
 
 
-def _delete_version(
+def delete_in(
     connection: sqlite3.Connection, version: int, mover: Mover, *, delete_aliases: bool, override: bool
 ) -> None:
+    """Delete a version, with the links that stand for it, inside a write; raises as :func:`delete_version`."""
     state = rows.version_state(connection, version)
     if state is None:
         raise NotFoundError("no such version", kind=ErrorKind.VERSION_NOT_FOUND)
@@ -112,10 +113,11 @@ def _delete_version(
         raise NotFoundError(message, kind=ErrorKind.VERSION_DELETED)
     names = [alias for alias, _ in artifacts.aliases_of(connection, version)]
     links = artifacts.links_to(connection, version)
-    if (names or links) and not delete_aliases:
-        raise _blocked(connection, reference, names, links)
+    outside = artifacts.outside_links_of(connection, [version])
+    if (names or links or outside) and not delete_aliases:
+        raise _blocked(connection, reference, names, links, outside)
     for link in links:
-        _delete_version(connection, link, mover, delete_aliases=True, override=override)
+        delete_in(connection, link, mover, delete_aliases=True, override=override)
     artifacts.mark_version_deleted(connection, version, mover.at)
     artifacts.clear_version_tags(connection, version)
     for alias in names:
@@ -131,11 +133,13 @@ def _let_go(connection: sqlite3.Connection, artifact: int, alias: str, mover: Mo
         remove_alias(connection, artifact, alias, mover, override=override)
 
 
-def _blocked(connection: sqlite3.Connection, what: str, aliases: Sequence[str], links: Sequence[int]) -> ConflictError:
+def _blocked(
+    connection: sqlite3.Connection, what: str, aliases: Sequence[str], links: Sequence[int], outside: Sequence[str]
+) -> ConflictError:
     standing = [record.reference for record in artifacts.version_records(connection, links)]
     why = [
         f"{reason} ({', '.join(map(repr, names))})"
-        for reason, names in (("aliases name it", aliases), ("links stand for it", standing))
+        for reason, names in (("aliases name it", aliases), ("links stand for it", [*standing, *outside]))
         if names
     ]
     message = f"{what} cannot be deleted while {' and '.join(why)}; pass delete_aliases=True (--delete-aliases)"
@@ -157,11 +161,12 @@ def delete_artifact(store: Store, name: str, *, delete_aliases: bool = False, ov
         aliases = rows.aliases_in(connection, artifact)
         links = rows.links_into(connection, artifact)
         others = [alias for alias in aliases if alias != LATEST]
-        if (others or links) and not delete_aliases:
-            raise _blocked(connection, f"artifact {name!r}", others, links)
+        outside = artifacts.outside_links_of(connection, artifacts.live_versions(connection, artifact))
+        if (others or links or outside) and not delete_aliases:
+            raise _blocked(connection, f"artifact {name!r}", others, links, outside)
         mover = _mover()
         for link in links:
-            _delete_version(connection, link, mover, delete_aliases=True, override=override)
+            delete_in(connection, link, mover, delete_aliases=True, override=override)
         for alias in aliases:
             remove_alias(connection, artifact, alias, mover, override=override)
         rows.mark_versions_deleted(connection, artifact, mover.at)
@@ -209,7 +214,7 @@ def delete_run(store: Store, run_key: int, *, delete_versions: bool = False, del
         mover = _mover()
         if delete_versions:
             for version in _live_outputs(connection, run_key):
-                _delete_version(connection, version, mover, delete_aliases=delete_aliases, override=False)
+                delete_in(connection, version, mover, delete_aliases=delete_aliases, override=False)
         if record.status == RunStatus.CRASHED:
             runs.mark_crashed(connection, [run_key])
         runs.strip_run(connection, run_key, mover.at)
@@ -245,7 +250,7 @@ def prune(store: Store, rules: PruneRules, *, dry_run: bool) -> PruneReport:
         if not dry_run:
             mover = _mover()
             for version, _ in found:
-                _delete_version(connection, version, mover, delete_aliases=True, override=False)
+                delete_in(connection, version, mover, delete_aliases=True, override=False)
     return PruneReport(dry_run, tuple(reference for _, reference in found), freed)
 
 

@@ -45,6 +45,7 @@ class ProblemKind(StrEnum):
     STRAY_FILE = "stray-file"
     FOREIGN_FILE = "foreign-file"
     BLOB_FOLDER = "blob-folder"
+    SEAL = "seal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lineage.errors import BusyError, LineageError, StateError
-from lineage.statements import checks
+from lineage.sealing import broken_seal
+from lineage.statements import checks, portable
 from lineage.store import Store
 from lineage.upkeep.consistency import row_problems
 from lineage.upkeep.integrity import Progress, Seen, blob_problems, byte_problems, folder_problems, look_up
@@ -32,6 +33,9 @@ class VerifyReport:
         versions: See `runs`.
         blobs: How many blobs were looked at.
         bytes: Theirs; read only if the content was to be verified.
+        left_out: How many more are known by digest and size, but were left out when the project was packed.
+        left_out_bytes: Theirs.
+        seal: The digest that the file is sealed with, as ``pack`` printed it; None if it is not.
     """
 
     problems: tuple[Problem, ...]
@@ -40,10 +44,13 @@ class VerifyReport:
     versions: int
     blobs: int
     bytes: int
+    left_out: int = 0
+    left_out_bytes: int = 0
+    seal: str | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether there is nothing but warnings: every version can be had as it was logged."""
+        """Whether there is nothing but warnings: all that was not left out can be had as it was logged."""
         return all(problem.severity == "warning" for problem in self.problems)
 
 
@@ -97,15 +104,36 @@ def verify(store: Store, *, content: bool = True, progress: Progress | None = No
     """
     seen = Seen(content, None if progress is None else lambda size: _tell(progress, size))
     counts: list[int] = []
+    sealed: list[str] = []
     try:
         found = row_problems(store)
+        found += guarded(ProblemKind.SEAL, "the seal", lambda: _seal_problems(store, sealed))
         found += guarded(ProblemKind.DATABASE, "the table of blobs", lambda: byte_problems(store, seen))
         found += guarded(ProblemKind.BLOB_FOLDER, "the blob folder", lambda: folder_problems(store))
         found += guarded(ProblemKind.DATABASE, "the tables", lambda: _count(store, counts))
     except _CallerError as error:
         raise error.original from None
-    live_runs, live_artifacts, live_versions = counts or (0, 0, 0)
-    return VerifyReport(tuple(found), live_runs, live_artifacts, live_versions, seen.blobs, seen.bytes)
+    live_runs, live_artifacts, live_versions, left_out, left_out_bytes = counts or (0, 0, 0, 0, 0)
+    return VerifyReport(
+        tuple(found),
+        live_runs,
+        live_artifacts,
+        live_versions,
+        seen.blobs,
+        seen.bytes,
+        left_out,
+        left_out_bytes,
+        sealed[0] if sealed else None,
+    )
+
+
+def _seal_problems(store: Store, sealed: list[str]) -> Iterator[Problem]:
+    with store.database.read() as connection:
+        seal, why = broken_seal(connection)
+    if seal is not None:
+        sealed.append(seal.digest)
+    if why is not None:
+        yield Problem(ProblemKind.SEAL, store.path.name, f"the seal of {store.path.name!r} does not hold: {why}")
 
 
 class _CallerError(BaseException):
@@ -124,7 +152,7 @@ def _tell(progress: Progress, size: int) -> None:
 
 def _count(store: Store, counts: list[int]) -> Iterator[Problem]:
     with store.database.read() as connection:
-        counts += checks.live_counts(connection)
+        counts += [*checks.live_counts(connection), *portable.absent_total(connection)]
     yield from ()
 
 

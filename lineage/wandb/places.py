@@ -14,6 +14,7 @@ from typing import Final
 import lineage
 from lineage.capture import host
 from lineage.store import SUFFIX
+from lineage.system import storage_errors
 from lineage.values import project_name
 from lineage.wandb import env
 from lineage.wandb.errors import CommError, UsageError
@@ -22,6 +23,8 @@ DEFAULT_PROJECT: Final = "uncategorized"
 ARTIFACT_SCHEME: Final = "wandb-artifact://"
 """How the URI of an entry begins, and that of an artifact in a config."""
 _FORBIDDEN: Final = "/\\#?%:"
+_ABSENT: Final = (lineage.NotFoundError, lineage.FormatError, lineage.InvalidInputError, lineage.ReadOnlyError)
+"""How it comes that a file has no such version: not there, no project, a folder, of an older format and read-only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class Place:
 
     def create(self) -> lineage.Project:
         """Open the project, made if it is not there, with its folder."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with storage_errors("cannot make the folder of a project"):
+            self.folder.mkdir(parents=True, exist_ok=True)
         return lineage.open(self.file)
 
     def open(self) -> lineage.Project:
@@ -64,14 +68,39 @@ def find_uid(place: Place, uid: str) -> tuple[Place, lineage.Version]:
 
     Raises:
         CommError: None of them has it.
+        LineageError: One that may have it cannot be read: it is locked, or damaged.
     """
+    unread: lineage.LineageError | None = None
     others = sorted(file for file in place.folder.glob(f"*{SUFFIX}") if file != place.file)
     for where in (place, *(Place(place.folder, file.stem, place.entity) for file in others)):
         try:
+            if where is not place:  # a stranger's, perhaps: it is looked at first, and not brought up to date
+                lineage.open(where.file, create=False, read_only=True).version_by_uid(uid)
             return where, lineage.open(where.file, create=False).version_by_uid(uid)
-        except lineage.LineageError:  # not there, or a file of that name that is no project
+        except _ABSENT:
             continue
+        except lineage.LineageError as error:
+            unread = unread or error
+    if unread is not None:
+        raise unread
     raise CommError(f"no artifact with the id {uid!r} in project {place.project!r}, nor in another of {place.folder!s}")
+
+
+def at_home(place: Place, version: lineage.Version) -> tuple[Place, lineage.Version]:
+    """Return a version as the project it belongs to has it, and where that is; itself if that is not to be had.
+
+    A file of that project's name may be gone, or be something else by now; then only its place in the graph is known.
+    """
+    if version.project is None:
+        return place, version
+    try:
+        home = place.beside(version.project)
+        found = lineage.open(home.file, create=False).version_by_uid(version.uid)
+    except UsageError:  # a name that no project of this face has
+        return place, version
+    except _ABSENT:
+        return home, version
+    return home, found if found.project is None else version
 
 
 def default_entity() -> str:
@@ -83,9 +112,11 @@ def default_place(project: str | None = None, entity: str | None = None, folder:
     """Return the place of a project; what is not said comes from the environment.
 
     Raises:
-        UsageError: No project may be called so.
+        UsageError: No project may be called so, or no folder.
     """
     where = Path(folder or env.get_dir() or ".").absolute()
+    if "\0" in str(where):
+        raise UsageError(f"Invalid folder {str(where)!r}: no path holds a NUL")
     name = project or env.get_project() or DEFAULT_PROJECT
     return Place(where, checked_project(name), entity or default_entity())
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import lineage
 from lineage import jsondata
+from lineage.errors import ErrorKind
 from lineage.jsondata import JsonObject, JsonValue
+
+_DEEPEST: Final = 20
+"""Levels of a config that are looked into where JSON cannot hold it whole."""
+_AND_SO_ON: Final = "..."
 
 
 class DataError(lineage.InvalidInputError, TypeError):
@@ -25,6 +30,7 @@ def plain_dict(value: object, what: str) -> JsonObject:
         >>> plain_dict({"lr": 3e-4, "seed": b"abc"}, "config")
         {'lr': 0.0003, 'seed': 'abc'}
     """
+    refuse_endless(value, what)
     try:
         return jsondata.plain_object(_without_bytes(value), what)
     except lineage.InvalidInputError as error:
@@ -37,6 +43,7 @@ def plain_value(value: object, what: str) -> JsonValue:
     Raises:
         DataError: It is, or holds, what JSON cannot.
     """
+    refuse_endless(value, what)
     try:
         return jsondata.plain_value(_without_bytes(value), what)
     except lineage.InvalidInputError as error:
@@ -52,16 +59,69 @@ def friendly(value: Any) -> JsonValue:
         >>> friendly({"device": complex(1, 2), "clip": float("inf"), "loss": len})
         {'device': '(1+2j)', 'clip': 'inf', 'loss': 'builtins.len'}
     """
+    return _friendly(value, 0, {})
+
+
+def _friendly(value: Any, depth: int, known: dict[int, tuple[Any, JsonValue]]) -> JsonValue:
     try:
+        refuse_endless(value, "config")
         return jsondata.plain_value(_without_bytes(value), "config")
     except lineage.InvalidInputError:
         pass
+    if not isinstance(value, Mapping | list | tuple | set | frozenset):
+        return _text_of(value)
+    if id(value) in known or depth >= _DEEPEST:
+        return known.get(id(value), (value, _AND_SO_ON))[1]
+    known[id(value)] = (value, _AND_SO_ON)  # what it is to itself
+    result: JsonValue
     if isinstance(value, Mapping):
-        return {str(key): friendly(member) for key, member in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [friendly(member) for member in value]
-    text = f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else str(value)
+        result = {key_text(key): _friendly(member, depth + 1, known) for key, member in value.items()}
+    else:
+        result = [_friendly(member, depth + 1, known) for member in value]
+    known[id(value)] = (value, result)
+    return result
+
+
+def key_text(key: object) -> str:
+    """Return a key of a config as text, whatever its own code makes of that."""
+    return key if isinstance(key, str) else _text_of(key)
+
+
+def _text_of(value: Any) -> str:
+    """Return an object as text, as far as its own code lets it."""
+    try:
+        text = f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else str(value)
+    except Exception:  # noqa: BLE001 (its __repr__ may raise anything; a config must not end the program)
+        text = object.__repr__(value)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def refuse_endless(value: object, what: str) -> None:
+    """Refuse what would never end to be looked into, before anything does: it contains itself, or is far too much.
+
+    Raises:
+        DataError: It is.
+    """
+    if not isinstance(value, Mapping | list | tuple):
+        return
+    members, levels = _extent(value, 0, {})
+    if levels > jsondata.MAX_DEPTH:
+        raise DataError(f"{what}: it contains itself, or is nested too deeply; flatten it", kind=ErrorKind.JSON_INVALID)
+    if members > jsondata.MAX_TEXT_BYTES // 2:
+        raise DataError(f"{what}: more than 16 MiB of text; log it as a file", kind=ErrorKind.JSON_INVALID)
+
+
+def _extent(value: Any, depth: int, known: dict[int, tuple[Any, tuple[float, float]]]) -> tuple[float, float]:
+    """Return how many members a value unfolds to, and over how many levels; each list and dict is looked at once."""
+    if depth > jsondata.MAX_DEPTH:
+        return math.inf, math.inf
+    if id(value) not in known:
+        known[id(value)] = value, (math.inf, math.inf)  # what it is to itself
+        inside = value.values() if isinstance(value, Mapping) else value
+        extents = [_extent(one, depth + 1, known) for one in inside if isinstance(one, Mapping | list | tuple)]
+        members = len(value) + sum(members for members, _ in extents)
+        known[id(value)] = value, (members, 1 + max((levels for _, levels in extents), default=0))
+    return known[id(value)][1]
 
 
 def _without_bytes(value: Any) -> Any:

@@ -16,6 +16,21 @@ CREATE TABLE link (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX link_source ON link (source, version);
 
+-- What other projects do with versions of this one: a run there consumed it, or a collection there links to it.
+CREATE TABLE outside_use (
+  version INTEGER NOT NULL REFERENCES version (id),
+  kind TEXT NOT NULL CHECK (kind IN ('consumed', 'linked')),
+  project_uid TEXT NOT NULL CHECK (length(project_uid) = 26),
+  project TEXT NOT NULL,
+  node TEXT NOT NULL,
+  at TEXT NOT NULL,
+  PRIMARY KEY (version, kind, project_uid, node)
+) STRICT, WITHOUT ROWID;
+
+CREATE VIEW outside_uses AS
+SELECT a.name || ':v' || v.number AS reference, u.kind, u.project, u.node, u.at
+FROM outside_use u JOIN version v ON v.id = u.version JOIN artifact a ON a.id = v.artifact;
+
 DROP VIEW artifacts;
 CREATE VIEW artifacts AS
 SELECT a.name, a.type, a.description, a.created_at, CASE WHEN a.project IS NULL THEN a.deleted_at END AS deleted_at,

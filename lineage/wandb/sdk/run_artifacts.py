@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import lineage
+from lineage.artifact import draft_parts
 from lineage.jsondata import JsonObject
 from lineage.values import is_uri
 from lineage.wandb.errors import CommError, UsageError
@@ -16,10 +17,10 @@ from lineage.wandb.sdk.artifacts._validators import validate_aliases, validate_m
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.artifacts.artifact_base import Logged
 from lineage.wandb.sdk.artifacts.artifact_ttl import ArtifactTTL
+from lineage.wandb.sdk.run_end import anyway
+from lineage.wandb.sdk.run_names import default_name, part_name
 from lineage.wandb.term import termwarn
-from lineage.wandb.util import make_artifact_name_safe
 
-_PART: Final = ".part"
 _TAKEN: Final = "taken"
 MODEL_REGISTRY: Final = "model-registry"
 
@@ -71,16 +72,34 @@ class RunArtifacts:
         self._run = run
         self._place = place
         self._names = names
+        self.outputs: dict[str, None] = {}
+        """References of what was logged through this object, in their order."""
+
+    def prepared(self, source: Artifact | str | os.PathLike[str], name: str | None, type: str | None) -> Artifact:
+        """Return an artifact as it is, and a draft of a path.
+
+        Raises:
+            TypeError: It is neither.
+        """
+        if isinstance(source, Artifact):
+            return source
+        if not isinstance(source, str | os.PathLike):
+            raise TypeError("You must pass an instance of wandb.Artifact or a valid file path to log_artifact")
+        return path_artifact(source, name or self.default_name(source), type or "unspecified")
 
     def log(self, artifact: Artifact, aliases: Iterable[str] | None, tags: Iterable[str] | None) -> Artifact:
         """Log an artifact as an output of the run; ``Run.log_artifact`` documents it."""
         names, labels = validate_aliases(aliases or []), validate_tags(tags or [])
         draft = self._draft_of(artifact)
         try:
-            version = self._run.log_artifact(draft, aliases=names, tags=labels)
+            version = anyway(self._run, lambda: self._run.log_artifact(draft, aliases=names, tags=labels))
         except lineage.ConflictError as error:
             raise CommError(str(error), error) from error
+        return self._made(artifact, version)
+
+    def _made(self, artifact: Artifact, version: lineage.Version) -> Artifact:
         artifact._bind(Logged.at(self._place, version))
+        self.outputs[version.reference] = None
         return artifact
 
     def _draft_of(self, artifact: Artifact) -> lineage.Artifact:
@@ -152,11 +171,12 @@ class RunArtifacts:
         """
         identifier = self._group(distributed_id, "upsert")
         draft = self._draft_of(artifact)
-        words: JsonObject = {"distributed_id": identifier, "metadata": draft.metadata, "description": draft.description}
-        name = draft.name
-        draft.name, draft.metadata, draft.description = _part_name(name), words, None
-        self._run.log_artifact(draft, force_new_version=True)
-        draft.name = name
+        part = _copy_of(draft, incremental=False)
+        part.name, part.description, part.metadata = part_name(draft.name), None, _part_words(draft, identifier)
+        version = anyway(self._run, lambda: self._run.log_artifact(part, force_new_version=True))
+        if artifact._logged is None:  # what was staged went into the part; who logs the draft yet finds it there
+            artifact._draft = _empty_like(draft, incremental=draft.incremental)
+            artifact._draft.add_entries(version.files())
         artifact.distributed_id = identifier
         artifact.finalize()
         return artifact
@@ -169,21 +189,18 @@ class RunArtifacts:
         """
         identifier = self._group(distributed_id, "finish")
         names = validate_aliases(aliases or [])
-        draft = self._draft_of(artifact)
-        with self._project.batch():
-            for part in self._project.versions(
-                {"metadata.distributed_id": identifier, "tags": {"$ne": _TAKEN}},
-                artifact=_part_name(draft.name),
-                order="number",
-            ):
+        given = self._draft_of(artifact)
+        draft = _copy_of(given, incremental=given.incremental)
+        wanted = {"metadata.distributed_id": identifier, "metadata.name": draft.name, "tags": {"$ne": _TAKEN}}
+        with self._run._lock, self._project.batch():  # in the order in which a log that writes takes them
+            for part in self._project.versions(wanted, artifact=part_name(draft.name), order="number"):
                 draft.add_entries(part.files())
                 draft.metadata = {**part.metadata["metadata"], **draft.metadata}  # type: ignore[dict-item]  # upsert put a dict there
                 self._run.use_artifact(part, "part")
                 part.update(tags=[_TAKEN])
-            version = self._run.log_artifact(draft, aliases=names)
-        artifact._bind(Logged.at(self._place, version.refresh()))
+            version = anyway(self._run, lambda: self._run.log_artifact(draft, aliases=names))
         artifact.distributed_id = identifier
-        return artifact
+        return self._made(artifact, version.refresh())
 
     def _group(self, distributed_id: str | None, verb: str) -> str:
         identifier = distributed_id or self._run.group
@@ -233,11 +250,30 @@ class RunArtifacts:
 
     def default_name(self, path: str | os.PathLike[str]) -> str:
         """Return what the artifact of a path is called where nothing is said."""
-        return make_artifact_name_safe(f"run-{self._run.id}-{Path(str(path)).name}")
+        return default_name(self._run.id, Path(str(path)).name)
 
 
-def _part_name(name: str) -> str:
-    return make_artifact_name_safe(f"{name}{_PART}")
+def _empty_like(draft: lineage.Artifact, *, incremental: bool) -> lineage.Artifact:
+    copy = lineage.Artifact(draft.name, draft.type, draft.description, draft.metadata, incremental=incremental)
+    copy.ttl = draft.ttl
+    return copy
+
+
+def _copy_of(draft: lineage.Artifact, *, incremental: bool) -> lineage.Artifact:
+    """Return a draft of the same content to change and log: what goes wrong then leaves the caller's as it is."""
+    copy = _empty_like(draft, incremental=incremental)
+    items, copy._staging = draft_parts(draft)
+    copy._tree.put(items, replace=True)
+    return copy
+
+
+def _part_words(draft: lineage.Artifact, identifier: str) -> JsonObject:
+    return {
+        "distributed_id": identifier,
+        "name": draft.name,
+        "metadata": draft.metadata,
+        "description": draft.description,
+    }
 
 
 def path_artifact(path: str | os.PathLike[str], name: str, type: str) -> Artifact:

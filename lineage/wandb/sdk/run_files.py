@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import lineage
-from lineage.system import walk_files
+from lineage.system import storage_errors
 from lineage.values import entry_path
-from lineage.wandb.term import termwarn
-from lineage.wandb.util import make_artifact_name_safe
+from lineage.wandb.sdk.run_end import anyway
+from lineage.wandb.sdk.run_names import own_name, source_name
+from lineage.wandb.term import termerror, termwarn
 
 _POLICIES: Final = ("now", "live", "end")
 _CODE: Final = (".py", ".ipynb", ".sh")
@@ -38,12 +39,13 @@ class RunFiles:
     @property
     def artifact_name(self) -> str:
         """The artifact of what was saved."""
-        return make_artifact_name_safe(f"run-{self._run.id}-files")
+        return own_name(self._run.id, "files")
 
     @property
     def folder(self) -> Path:
         """The folder whose files are saved when the run finishes; made when it is asked for."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        with storage_errors("cannot make the folder of a run's files"):
+            self._folder.mkdir(parents=True, exist_ok=True)
         return self._folder
 
     def save(self, pattern: str | os.PathLike[str], base: str | os.PathLike[str] | None, policy: str) -> list[str]:
@@ -67,33 +69,64 @@ class RunFiles:
         return [str(path) for path in found]
 
     def finish(self) -> None:
-        """Save what lies in the run's folder, and once more what may have changed since it was saved."""
-        files = {name: path for name, path in self._again.items() if path.is_file()}
-        if self._folder.is_dir():
-            files |= {inside: path for path, inside in walk_files(self._folder)}
-        if files:
-            self._log(files)
+        """Save what lies in the run's folder, and once more what may have changed since it was saved.
+
+        A file that cannot be saved is named on stderr: it must keep neither the others nor the run's end.
+        """
+        try:
+            draft = self._draft()
+            for name, path in {**self._again, **_below(self._folder)}.items():
+                if path.exists() or path.is_symlink():
+                    _add_or_tell(draft, name, path)
+            self._log_draft(draft)
+        except (lineage.LineageError, OSError) as error:
+            termerror(f"the files of run {self._run.id} could not be saved as it finished: {error}")
+
+    def _draft(self) -> lineage.Artifact:
+        return lineage.Artifact(self.artifact_name, "run_files", incremental=True)
 
     def _log(self, files: dict[str, Path]) -> None:
-        draft = lineage.Artifact(self.artifact_name, "run_files", incremental=True)
+        draft = self._draft()
         for name, path in files.items():
             draft.add_file(path, name, overwrite=True)
+        self._log_draft(draft)
+
+    def _log_draft(self, draft: lineage.Artifact) -> None:
         saved = {entry.path: entry.digest for entry in draft.entries}
         if not saved.items() <= self._saved.items():
-            self._run.log_artifact(draft)
+            anyway(self._run, lambda: self._run.log_artifact(draft))
             self._saved |= saved
 
     def log_code(
         self, root: str, name: str | None, include: Callable[..., bool] | None, exclude: Callable[..., bool] | None
     ) -> lineage.Version | None:
         """Keep source files as an artifact of type ``code``; None if there are none."""
-        draft = lineage.Artifact(name or make_artifact_name_safe(f"source-{Path(root).absolute().name}"), "code")
+        draft = lineage.Artifact(name or source_name(Path(root).absolute().name), "code")
         for path in _source_files(Path(root).absolute()):
             if _says(include, path, root, default=path.suffix in _CODE) and not _says(
                 exclude, path, root, default=False
             ):
                 draft.add_file(path, path.relative_to(Path(root).absolute()).as_posix())
-        return self._run.log_artifact(draft) if draft.entries else None
+        return anyway(self._run, lambda: self._run.log_artifact(draft)) if draft.entries else None
+
+
+def _below(folder: Path) -> dict[str, Path]:
+    """Return the files below a folder by their paths inside; those that are none are for whoever reads them."""
+    if not folder.is_dir():
+        return {}
+    found = [Path(top) / name for top, folders, names in os.walk(folder) for name in (*folders, *names)]
+    return {path.relative_to(folder).as_posix(): path for path in found if path.is_symlink() or not path.is_dir()}
+
+
+def _add_or_tell(draft: lineage.Artifact, name: str, path: Path) -> None:
+    """Add a file, or what a link to a folder leads to, and say so where it cannot be."""
+    try:
+        if path.is_dir():
+            draft.add_dir(path, name, overwrite=True)
+        else:
+            draft.add_file(path, name, overwrite=True)
+    except (lineage.LineageError, OSError) as error:
+        termerror(f"{str(path)!r} is not saved with the run: {error}")
 
 
 def _base_of(pattern: str) -> Path:

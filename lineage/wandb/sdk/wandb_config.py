@@ -5,22 +5,26 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+from typing import Any, Final
 
 from lineage.attributes import Document
 from lineage.wandb.places import ARTIFACT_SCHEME
-from lineage.wandb.plain import friendly, plain_dict
+from lineage.wandb.plain import friendly, key_text, plain_dict
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.data_types.base import WBValue
 from lineage.wandb.sdk.lib.config_util import ConfigError
+
+_OWN: Final = frozenset({"_document", "_check", "_find", "_use", "_allow", "_guard", "_held"})
 
 
 class Config:
     """What a run is told. ``wandb.config`` is that of the active run.
 
     A value that is there changes only with ``update(..., allow_val_change=True)``; in notebooks always. An artifact
-    as a value is used by the run. What JSON cannot hold is kept as
-    text, as in W&B. Keys that begin with an underscore are left out of ``keys`` and ``items``.
+    as a value is used by the run. What JSON cannot hold is kept as text, as in W&B. Keys that begin with an
+    underscore are left out of ``keys`` and ``items``.
 
     Args:
         document: Where the values are kept.
@@ -28,6 +32,7 @@ class Config:
         find: Finds the artifact that ``wandb-artifact://`` text names.
         use: Uses an artifact for a key.
         allow_val_change: Let values change.
+        guard: Keeps other threads out while values are set; it may be entered again.
     """
 
     def __init__(
@@ -38,12 +43,14 @@ class Config:
         use: Callable[[str, Artifact], Artifact],
         *,
         allow_val_change: bool = False,
+        guard: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         object.__setattr__(self, "_document", document)
         object.__setattr__(self, "_check", check)
         object.__setattr__(self, "_find", find)
         object.__setattr__(self, "_use", use)
         object.__setattr__(self, "_allow", allow_val_change or in_notebook())
+        object.__setattr__(self, "_guard", guard)
         object.__setattr__(self, "_held", {})
 
     def __repr__(self) -> str:
@@ -55,10 +62,17 @@ class Config:
         return self._document[key]
 
     def __getattr__(self, key: str) -> Any:
+        if key in _OWN or key.startswith("__"):  # asked of an object that is only being made, by copy and pickle
+            raise AttributeError(key)
         try:
             return self[key]
         except KeyError:
             raise AttributeError(f"{type(self)!r} object has no attribute {key!r}") from None
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        """Copy and pickle as a dict, artifacts as their JSON: what is set in a copy is not set in the run."""
+        plain = {key: self[key] if is_infinite(self[key]) else self._document[key] for key in self.keys()}
+        return dict, (deepcopy(plain),)
 
     def __setitem__(self, key: str, value: object) -> None:
         self.update({key: value})
@@ -111,9 +125,10 @@ class Config:
         given = _parsed(d)
         checked_values(given)
         allow = self._allow if allow_val_change is None else allow_val_change
-        values = {key: self._kept(key, value, allow=allow) for key, value in given.items()}
-        for key, value in values.items():
-            self._put(key, value)
+        with self._guard():
+            values = {key: self._kept(key, value, allow=allow) for key, value in given.items()}
+            for key, value in values.items():
+                self._put(key, value)
 
     def _kept(self, key: str, value: object, *, allow: bool) -> object:
         """Return what a value is kept as: an artifact, or plain data; nothing is used or set yet."""
@@ -163,7 +178,7 @@ def _parsed(given: Any) -> dict[str, Any]:
         given = given.as_dict()
     elif not isinstance(given, Mapping):
         given = vars(given) if hasattr(given, "__dict__") else plain_dict(given, "config")
-    return {str(key).strip("-"): value for key, value in given.items()}
+    return {key_text(key).strip("-"): value for key, value in given.items()}
 
 
 def is_artifact(value: object) -> bool:
@@ -198,8 +213,13 @@ def _named(value: Any) -> str:
 
 def _refuse_nested_artifacts(given: Mapping[str, Any]) -> None:
     waiting = [value for value in given.values() if isinstance(value, Mapping) and not is_artifact(value)]
+    seen: dict[int, Mapping[str, Any]] = {}  # held, so that no other gets the same id
     while waiting:
-        for member in waiting.pop().values():
+        mapping = waiting.pop()
+        if id(mapping) in seen:
+            continue
+        seen[id(mapping)] = mapping
+        for member in mapping.values():
             if is_artifact(member):
                 raise ValueError("Instances of wandb.Artifact can only be top level keys in a run's config")
             if isinstance(member, Mapping):

@@ -5,26 +5,24 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import shutil
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
 import lineage
 from lineage.wandb.errors import UnsupportedError, UsageError
 from lineage.wandb.faces import faces
 from lineage.wandb.places import Place, default_place
-from lineage.wandb.plain import DataError, friendly, plain_dict
+from lineage.wandb.plain import DataError, friendly, key_text, plain_dict
+from lineage.wandb.sdk.run_end import exit_hooks
+from lineage.wandb.sdk.run_nowhere import new_folder, remove_folder
+from lineage.wandb.sdk.run_resume import forget_run, note_run, noted_run
 from lineage.wandb.sdk.wandb_config import checked_values, in_notebook, is_artifact, is_infinite
-from lineage.wandb.sdk.wandb_run import Run, exit_code_of
+from lineage.wandb.sdk.wandb_run import Run
 from lineage.wandb.sdk.wandb_settings import Settings, checked_tags, listed_tags, safe_label
-from lineage.wandb.term import termlog
+from lineage.wandb.term import termerror, termlog
 from lineage.wandb.util import generate_id
 
-_RESUME_FILE: Final = "wandb-resume.json"
 _ID_SIGNS: Final = ":;,#?/'"
 
 
@@ -34,12 +32,15 @@ class _Active:
     def __init__(self) -> None:
         self.run: Run | None = None
         self.all: list[Run] = []
-        self.exit_code = 0
-        self._hooked = False
+        self._registered = False
 
     def add(self, run: Run, *, alone: bool) -> None:
-        """Take a run on; `alone` ones are only finished with the others."""
-        self._hook()
+        """Take a run on; `alone` ones are only finished with the others. W&B's scripts need not finish their runs."""
+        if not self._registered:
+            self._registered = True
+            atexit.register(self.finish_all)
+        exit_hooks.goes_on()
+        exit_hooks.install()
         self.all.append(run)
         run._on_finish.append(self._finished)
         if not alone:
@@ -50,32 +51,17 @@ class _Active:
             self.all.remove(run)
         if self.run is run:
             self.run = None
-
-    def _hook(self) -> None:
-        """Learn how the program ends: W&B's scripts need not finish their runs.
-
-        ``sys.exit`` is told of too, as an exit code reaches no hook of the interpreter.
-        """
-        if self._hooked:
-            return
-        self._hooked = True
-        atexit.register(self.finish_all)
-        hook, leave = sys.excepthook, sys.exit
-
-        def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-            self.exit_code = exit_code_of(error)
-            hook(kind, error, trace)
-
-        def exit_(status: Any = None, /) -> Any:
-            self.exit_code = exit_code_of(SystemExit(status))
-            leave(status)
-
-        sys.excepthook, sys.exit = excepthook, exit_
+        if not self.all:
+            exit_hooks.remove()
 
     def finish_all(self, exit_code: int | None = None) -> None:
-        """Finish every run of this process that is not finished."""
+        """Finish every run of this process that is not finished; one that cannot be stands in no other's way."""
+        code = exit_hooks.code if exit_code is None else exit_code
         for run in list(self.all):
-            run.finish(self.exit_code if exit_code is None else exit_code)
+            try:
+                run.finish(code)
+            except Exception as error:  # noqa: BLE001 (the next run is to be finished all the same)
+                termerror(f"run {run.id} could not be finished: {error}")
 
 
 active: Final = _Active()
@@ -211,14 +197,14 @@ def _started(told: Settings, values: dict[str, Any]) -> Run:
     try:
         return _begun(told, values, nowhere, names)
     except BaseException:
-        shutil.rmtree(nowhere.folder, ignore_errors=True)
+        remove_folder(nowhere.folder)
         raise
 
 
 def _begun(told: Settings, values: dict[str, Any], place: Place, names: Place) -> Run:
     resume, identifier = _resume(told, place)
     held = {key: value for key, value in values.items() if is_artifact(value) or is_infinite(value)}
-    plain: dict[str, Any] = {str(key): friendly(value) for key, value in values.items() if key not in held}
+    plain: dict[str, Any] = {key_text(key): friendly(value) for key, value in values.items() if key not in held}
     project = place.create()
     known = _is_run(project, identifier)
     _refuse(told, identifier, known=known)
@@ -241,6 +227,8 @@ def _begun(told: Settings, values: dict[str, Any], place: Place, names: Place) -
     settings = told.updated({**is_now, "mode": told.mode or "online"})
     run = Run(project, started, place, settings, resumed=known, names=names)
     run._on_finish.append(_forget_resume)
+    if settings.resume == "auto" and not run.disabled:
+        note_run(place.folder, identifier)
     if held:
         _hold(run, held)
     return run
@@ -257,7 +245,7 @@ def _hold(run: Run, held: dict[str, Any]) -> None:
 
 def _nowhere(names: Place) -> Place:
     """Return a place of its own for a run that is not to be kept; it goes when the run finishes."""
-    return Place(Path(tempfile.mkdtemp(prefix="lineage-")), names.project, names.entity)
+    return Place(new_folder(), names.project, names.entity)
 
 
 def _is_run(project: lineage.Project, identifier: str) -> bool:
@@ -274,13 +262,7 @@ def _resume(told: Settings, place: Place) -> tuple[str, str]:
         _check_id(identifier)
     if told.resume != "auto" or told.mode == "disabled":
         return ("allow" if told.resume in ("allow", "must") else "never"), identifier or generate_id()
-    file = place.folder / "wandb" / _RESUME_FILE
-    if identifier is None and file.is_file():
-        identifier = json.loads(file.read_text("utf-8")).get("run_id")
-    identifier = identifier or generate_id()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"run_id": identifier}), "utf-8")
-    return "allow", identifier
+    return "allow", identifier or noted_run(place.folder) or generate_id()
 
 
 def _check_id(identifier: str) -> None:
@@ -343,9 +325,8 @@ def _chosen(values: dict[str, Any], exclude: list[str] | None, include: list[str
 
 def _forget_resume(run: Run, code: int) -> None:
     """Let ``resume=True`` begin anew, once a run has finished well."""
-    file = run._place.folder / "wandb" / _RESUME_FILE
     if not code and run.settings.resume == "auto":
-        file.unlink(missing_ok=True)
+        forget_run(run._place.folder)
 
 
 def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:

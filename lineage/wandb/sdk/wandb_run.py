@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from html import escape
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 import lineage
-from lineage.values import RUN_TYPES, RunStatus
+from lineage.relations import html_table
+from lineage.values import RunStatus
 from lineage.wandb.places import Place
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.run_accepted import Accepted
-from lineage.wandb.sdk.run_artifacts import RunArtifacts, find_artifact, finished, path_artifact
+from lineage.wandb.sdk.run_artifacts import RunArtifacts, find_artifact, finished
+from lineage.wandb.sdk.run_end import KILLED, anyway, exit_code_of, exit_hooks
 from lineage.wandb.sdk.run_files import RunFiles
 from lineage.wandb.sdk.run_history import History
+from lineage.wandb.sdk.run_names import own_name
+from lineage.wandb.sdk.run_nowhere import remove_folder
 from lineage.wandb.sdk.wandb_config import Config
 from lineage.wandb.sdk.wandb_metric import Metric
 from lineage.wandb.sdk.wandb_settings import Settings, checked_tags, safe_label
 from lineage.wandb.sdk.wandb_summary import Summary
-from lineage.wandb.term import termlog, termwarn
-
-_KILLED = 255
+from lineage.wandb.term import termerror, termlog, termwarn
 
 
 class Run(Accepted):
@@ -64,10 +64,15 @@ class Run(Accepted):
         self._artifacts = RunArtifacts(project, run, place, self._names)
         self._files = RunFiles(run, place.folder)
         self._config = Config(
-            run.config, self._check, self._find, self._use_for, allow_val_change=bool(settings.allow_val_change)
+            run.config,
+            self._check,
+            self._find,
+            self._use_for,
+            allow_val_change=bool(settings.allow_val_change),
+            guard=lambda: run._lock,
         )
-        self._summary = Summary(run.summary, self._check)
-        self._history = History(run, self._summary, self._started)
+        self._summary = Summary(run.summary, self._check, lambda: run._lock)
+        self._history = History(project, run, self._summary, self._started)
         self.starting_step = self._history.step
 
     def __repr__(self) -> str:
@@ -79,8 +84,7 @@ class Run(Accepted):
     def to_html(self, height: int = 420, hidden: bool = False) -> str:
         """Return the run as a small table for a notebook."""
         rows = {"project": str(self._place.file), "config": self._config, "summary": self._summary}
-        body = "".join(f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>" for key, value in rows.items())
-        return f"<table><caption>{escape(repr(self))}</caption>{body}</table>"
+        return html_table(repr(self), rows)
 
     def _check(self, call: str) -> None:
         if self._ended:
@@ -247,6 +251,7 @@ class Run(Accepted):
             UsageError: The run has finished.
         """
         self._check("log")
+        exit_hooks.goes_on()
         self._history.log(data, step, commit)
 
     def define_metric(
@@ -299,14 +304,7 @@ class Run(Accepted):
             UsageError: The run has finished.
         """
         self._check("log_artifact")
-        return self._artifacts.log(self._prepared(artifact_or_path, name, type), aliases, tags)
-
-    def _prepared(self, source: Artifact | str | os.PathLike[str], name: str | None, type: str | None) -> Artifact:
-        if isinstance(source, Artifact):
-            return source
-        if not isinstance(source, str | os.PathLike):
-            raise TypeError("You must pass an instance of wandb.Artifact or a valid file path to log_artifact")
-        return path_artifact(source, name or self._artifacts.default_name(source), type or "unspecified")
+        return self._artifacts.log(self._artifacts.prepared(artifact_or_path, name, type), aliases, tags)
 
     def use_artifact(
         self,
@@ -352,7 +350,7 @@ class Run(Accepted):
             TypeError: The run has no group, and no `distributed_id` is given.
         """
         self._check("upsert_artifact")
-        return self._artifacts.upsert(self._prepared(artifact_or_path, name, type), distributed_id)
+        return self._artifacts.upsert(self._artifacts.prepared(artifact_or_path, name, type), distributed_id)
 
     def finish_artifact(
         self,
@@ -369,7 +367,7 @@ class Run(Accepted):
             ValueError: Two parts have other content at one path; nothing is logged.
         """
         self._check("finish_artifact")
-        return self._artifacts.finish(self._prepared(artifact_or_path, name, type), aliases, distributed_id)
+        return self._artifacts.finish(self._artifacts.prepared(artifact_or_path, name, type), aliases, distributed_id)
 
     def log_model(
         self, path: str | os.PathLike[str], name: str | None = None, aliases: list[str] | None = None
@@ -459,7 +457,7 @@ class Run(Accepted):
         *project, run_id = (run_path or self.id).split("/")
         place = self._names.beside(project[-1] if project else None)
         try:
-            place.open().version(f"run-{run_id}-files").download(folder, paths=[name])
+            place.open().version(own_name(run_id, "files")).download(folder, paths=[name])
         except (lineage.NotFoundError, lineage.InvalidInputError) as error:
             raise ValueError(f"File {name} not found in run {run_path or self.id}.") from error
         return target.open(encoding="utf-8")
@@ -474,25 +472,28 @@ class Run(Accepted):
             quiet: Accepted.
         """
         code = exit_code or 0
-        status = RunStatus.KILLED if code == _KILLED else None
+        status = RunStatus.KILLED if code == KILLED else None
         self._end(code, lambda: self._run.finish(status, exit_code=code))
 
     def _end(self, code: int, finish: Callable[[], None]) -> None:
         if self._ended or self._pid != os.getpid():
             return
-        self._files.finish()
-        finish()
-        self._ended = True
-        for told in self._on_finish:
-            told(self, code)
-        if self.disabled:
-            shutil.rmtree(self._place.folder, ignore_errors=True)
-        else:
+        try:
+            self._files.finish()
+            anyway(self._run, finish)
+            self._ended = True
+        finally:  # whatever went wrong, the run is no longer the active one
+            told, self._on_finish = self._on_finish, []
+            for tell in told:
+                tell(self, code)
+            if self.disabled:
+                remove_folder(self._place.folder)
+        if not self.disabled:
             termlog(f"run {self.name} ({self.id}) {'finished' if not code else 'failed'}: {self._outcome()}")
 
     def _outcome(self) -> str:
-        outputs = [version for version in self._run.logged_artifacts() if version.type not in RUN_TYPES]
-        shown = ", ".join(version.reference for version in outputs[:5]) + (", …" if len(outputs) > 5 else "")  # noqa: PLR2004 (as many as fit a line)
+        outputs = list(self._artifacts.outputs)
+        shown = ", ".join(outputs[:5]) + (", …" if len(outputs) > 5 else "")  # noqa: PLR2004 (as many as fit a line)
         return f"{self._place.file.name}: {shown or 'no artifacts'}"
 
     join = finish
@@ -503,15 +504,9 @@ class Run(Accepted):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end(exit_code_of(error), lambda: self._run.__exit__(kind, error, trace))
-
-
-def exit_code_of(error: BaseException | None) -> int:
-    """Return the exit code that an exception means: as the interpreter would end with it."""
-    if error is None:
-        return 0
-    if isinstance(error, KeyboardInterrupt):
-        return _KILLED
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else int(error.code is not None)
-    return 1
+        try:
+            self._end(exit_code_of(error), lambda: self._run.__exit__(kind, error, trace))
+        except lineage.LineageError as failure:
+            if error is None:
+                raise
+            termerror(f"run {self.id} could not be finished: {failure}")  # the error that ended the block goes on

@@ -12,6 +12,7 @@ from lineage.wandb.errors import UsageError
 MODES: Final = ("online", "offline", "shared", "disabled", "dryrun", "run")
 RESUMES: Final = ("allow", "must", "never", "auto")
 _LONGEST_LABEL: Final = 512
+_NO: Final = ("0", "false", "no", "n", "off", "f")
 REINITS: Final = ("default", "return_previous", "finish_previous", "create_new")
 
 _USED: Final[dict[str, str]] = {
@@ -135,7 +136,7 @@ def _environment() -> dict[str, Any]:
     found: dict[str, Any] = {name: env.value(variable) for name, variable in _USED.items() if variable}
     if found["run_tags"] is not None:
         found["run_tags"] = tuple(env.get_tags())
-    if found["resume"] is not None and found["resume"] not in RESUMES:
+    if env.is_true(env.RESUME) or (found["resume"] or "").lower() in _NO:
         found["resume"] = "auto" if env.is_true(env.RESUME) else None
     if env.is_true(env.DISABLED):
         found["mode"] = "disabled"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping
-from typing import Any
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+from typing import Any, Final
 
 from lineage.attributes import Document
-from lineage.wandb.plain import finite, plain_value
+from lineage.wandb.plain import finite, plain_value, refuse_endless
 from lineage.wandb.sdk.data_types.values import summary_value
+
+_OWN: Final = frozenset({"_root", "_path", "_document", "_check", "_guard", "_keep"})
 
 
 class SummarySubDict:
@@ -36,12 +40,16 @@ class SummarySubDict:
         return SummarySubDict(self._root, (*self._path, key)) if isinstance(value, dict) else value
 
     def __getattr__(self, key: str) -> Any:
-        if key.startswith("__"):
+        if key in _OWN or key.startswith("__"):  # asked of an object that is only being made, by copy and pickle
             raise AttributeError(key)
         try:
             return self[key]
         except KeyError:
             raise AttributeError(f"{type(self)!r} object has no attribute {key!r}") from None
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        """Copy and pickle as a dict: what is set in a copy is not set in the run."""
+        return dict, (deepcopy(dict(self._data())),)
 
     def __setitem__(self, key: str, value: object) -> None:
         self._root._set((*self._path, key), value)
@@ -86,9 +94,8 @@ class SummarySubDict:
         return dict(self._data())
 
     def update(self, d: Mapping[str, Any]) -> None:
-        """Set several values."""
-        for key, value in dict(d).items():
-            self[key] = value
+        """Set several values, all or none."""
+        self._root.merge(((*self._path, key), value) for key, value in dict(d).items())
 
 
 class Summary(SummarySubDict):
@@ -100,44 +107,60 @@ class Summary(SummarySubDict):
     Args:
         document: Where the values are kept.
         check: Raises if the run has finished.
+        guard: Keeps other threads out while values are set; it may be entered again.
     """
 
-    def __init__(self, document: Document, check: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        document: Document,
+        check: Callable[[str], None],
+        guard: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         super().__init__(self, ())
         object.__setattr__(self, "_document", document)
         object.__setattr__(self, "_check", check)
+        object.__setattr__(self, "_guard", guard)
 
     def _set(self, path: tuple[str, ...], value: object) -> None:
-        self._check("summary")
-        first, *rest = (str(key) for key in path)
-        if not rest:
-            if value is _GONE:
-                del self._document[first]
-            else:
-                self._document[first] = _kept(value, first)
-            return
-        tree = self._document.get(first)
-        tree = dict(tree) if isinstance(tree, dict) else {}
-        _put(tree, rest, value if value is _GONE else _kept(value, ".".join(path)))
-        self._document[first] = tree
+        self.merge([(path, value)])
 
-    def logged(self, path: tuple[str, ...], value: object) -> None:
-        """Take the value of a metric that was logged: what `log` puts in, whether or not anything else may."""
-        self._set(path, value)
+    def merge(self, values: Iterable[tuple[tuple[str, ...], object]]) -> None:
+        """Set values at paths, all or none; the tree of each top key is copied and checked once for all of them."""
+        self._check("summary")
+        with self._guard():
+            trees: dict[str, Any] = {}
+            for path, value in values:
+                first, *rest = (str(key) for key in path)
+                kept = value if value is _GONE else _kept(value, ".".join(map(str, path)))
+                if not rest:
+                    trees[first] = kept
+                    continue
+                if first not in trees:
+                    trees[first] = deepcopy(self._document.get(first))
+                if not isinstance(trees[first], dict):
+                    trees[first] = {}
+                _put(trees[first], rest, kept)
+            for first, tree in trees.items():
+                if tree is _GONE:
+                    del self._document[first]
+                else:
+                    self._document[first] = tree
 
 
 _GONE = object()
 
 
 def _kept(value: object, key: str) -> object:
-    return plain_value(finite(summary_value(value)), f"summary {key!r}")
+    what = f"summary {key!r}"
+    refuse_endless(value, what)
+    return plain_value(finite(summary_value(value)), what)
 
 
 def _put(tree: dict[str, Any], path: list[str], value: object) -> None:
     *folders, last = path
     for key in folders:
-        below = tree.get(key)
-        tree[key] = dict(below) if isinstance(below, dict) else {}
+        if not isinstance(tree.get(key), dict):
+            tree[key] = {}
         tree = tree[key]
     if value is _GONE:
         del tree[last]

@@ -14,7 +14,7 @@ from lineage.wandb.apis.public.lists import Made
 from lineage.wandb.errors import UnsupportedError
 from lineage.wandb.faces import faces
 from lineage.wandb.paginator import Paginator
-from lineage.wandb.places import Place
+from lineage.wandb.places import Place, at_home
 from lineage.wandb.sdk.artifacts._validators import validate_artifact_type
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.artifacts.artifact_files import ArtifactFiles
@@ -39,12 +39,8 @@ _INTERNAL_TYPES: Final = (*HIDDEN_TYPES, "run_table", "code", "job")
 
 def original(place: Place, version: lineage.Version) -> Artifact:
     """Return the artifact of a version; one of another project as that project knows it, where it is to be had."""
-    if version.project is None:
-        return Artifact._of(place, version)
-    origin = place.beside(version.project)
-    if not origin.file.exists():
-        return Artifact._of(place, version)
-    return Artifact._of(origin, origin.open().version_by_uid(version.uid))
+    home, found = at_home(place, version)
+    return Artifact._of(place if found is version else home, found)
 
 
 class Artifacts(Paginator[Artifact]):
@@ -232,12 +228,12 @@ class ArtifactCollection:
 
     @normalize_exceptions
     def save(self) -> None:
-        """Keep changes of name, type and description, all or none.
+        """Keep changes of name, type and description, all or none; what others changed meanwhile stays.
 
         Raises:
             CommError: The name is taken, or the name or the type cannot be; it is a ValueError too.
         """
-        record = self._record
+        record, words = self._record, self.description or ""
         if self._type != record.type:
             _check_change(self.name, record.type, self._type)
         with self._project.batch():
@@ -245,7 +241,7 @@ class ArtifactCollection:
                 self._project.rename_artifact(record.name, self.name)
             self._record = self._project.update_artifact(
                 self.name,
-                description=self.description or "",
+                description=None if words == (record.description or "") else words,
                 type=self._type if self._type != record.type else None,
             )
 

@@ -15,7 +15,7 @@ from lineage.wandb.places import Place
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.artifacts.artifact_files import File as ArtifactFile
 from lineage.wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
-from lineage.wandb.util import make_artifact_name_safe
+from lineage.wandb.sdk.run_names import own_name
 
 FILES_TYPE = "run_files"
 
@@ -119,7 +119,7 @@ def _saved(place: Place, run: str) -> list[File]:
 
 def files_artifact(run: str) -> str:
     """Return the name of the artifact of a run's files."""
-    return make_artifact_name_safe(f"run-{run}-files")
+    return own_name(run, "files")
 
 
 def save_file(project: lineage.Project, run: lineage.Run, path: str | os.PathLike[str], root: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import lineage
 from lineage.attributes import Document
+from lineage.statements import runs
 from lineage.wandb.apis.normalize import normalize_exceptions
 from lineage.wandb.apis.public.users import User
 from lineage.wandb.errors import UnsupportedError
@@ -158,8 +159,13 @@ class RunFacts:
         ended = self._run.record.ended_at
         if ended is not None:
             return ended
-        rows = self._run.history()
-        return rows[-1].at if rows else self.created_at
+        last = self._last_metric()
+        return self.created_at if last is None else last[1]
+
+    def _last_metric(self) -> tuple[int, str] | None:
+        """Return the last step and when it was logged, without reading the others."""
+        with self._run._store.database.read() as connection:
+            return runs.last_metric(connection, self._run._current(connection).key)
 
     @property
     def rawconfig(self) -> dict[str, Any]:
@@ -212,8 +218,8 @@ class RunFacts:
     @property
     def lastHistoryStep(self) -> int:  # noqa: N802 (W&B's name)
         """The last step it logged; -1 if it logged none."""
-        rows = self._run.history()
-        return rows[-1].step if rows else -1
+        last = self._last_metric()
+        return -1 if last is None else last[0]
 
     @property
     def sweep(self) -> None:

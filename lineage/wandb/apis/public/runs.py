@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping
-from html import escape
 from typing import Any, Final, NoReturn
 
+from lineage.records import RunRecord
+from lineage.relations import html_table
 from lineage.values import RunStatus
 from lineage.wandb.apis.normalize import normalize_exceptions
 from lineage.wandb.apis.public.artifacts import RunArtifacts
@@ -24,6 +25,7 @@ from lineage.wandb.plain import plain_dict
 from lineage.wandb.sdk.artifacts._validators import validate_aliases, validate_tags
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.artifacts.artifact_base import Logged
+from lineage.wandb.sdk.artifacts.edits import merged, merged_list, same
 from lineage.wandb.term import termerror, termwarn
 
 _POLL: Final = 0.5
@@ -79,17 +81,49 @@ class Run(RunFacts):
             CommError: One of them cannot be, or the run was deleted.
             UsageError: Config or summary of a run that is running: its own process writes them.
         """
-        now = self._run.refresh().record
-        changes: dict[str, Any] = {
-            "name": (self.name, now.name),
-            "notes": (self.notes or "", now.notes or ""),
-            "tags": (sorted(set(self.tags)), list(now.tags)),
-            "config": (plain_dict(self.rawconfig, "config"), now.config),
-            "summary": (self._summary.as_dict(), now.summary),
-        }
-        self._run.update(**{key: wanted for key, (wanted, known) in changes.items() if wanted != known})
+        self._write("name", "notes", "tags", "config", "summary")
 
     save = update
+
+    def _take(self) -> None:
+        super()._take()
+        record = self._run.record
+        told = {key: value for key, value in record.config.items() if not key.startswith("_")}
+        words = {"name": record.name, "notes": record.notes or "", "tags": list(record.tags)}
+        self._taken: dict[str, Any] = {**words, "config": told, "summary": record.summary}
+
+    def _words(self) -> dict[str, Any]:
+        """Return what can be changed, as it is in this object, sharing nothing with it."""
+        return {
+            "name": self.name,
+            "notes": self.notes or "",
+            "tags": list(self.tags),
+            "config": plain_dict(self.config, "config"),
+            "summary": self._summary.as_dict(),
+        }
+
+    def _write(self, *keys: str) -> None:
+        """Write what was changed of this since it was read; what others changed meanwhile stays."""
+        wanted = self._words()
+        with self._project.batch():
+            changes = self._changes(wanted, self._run.refresh().record)
+            self._run.update(**{key: value for key, value in changes.items() if key in keys})
+        self._taken |= {key: wanted[key] for key in keys}
+
+    def _changes(self, wanted: dict[str, Any], now: RunRecord) -> dict[str, Any]:
+        """Return what was changed since it was read, put into what is there now."""
+        taken = self._taken
+        changes = {key: wanted[key] for key in ("name", "notes") if wanted[key] != taken[key]}
+        if set(wanted["tags"]) != set(taken["tags"]):
+            changes["tags"] = merged_list(taken["tags"], wanted["tags"], now.tags)
+        for key, current in (("config", now.config), ("summary", now.summary)):
+            if not same(wanted[key], taken[key]):
+                changes[key] = merged(taken[key], wanted[key], current)
+        return changes
+
+    @normalize_exceptions
+    def _keep_summary(self) -> None:
+        self._write("summary")
 
     @normalize_exceptions
     def load(self, force: bool = False) -> dict[str, Any]:
@@ -249,8 +283,8 @@ class Run(RunFacts):
         if logged.source_place.file != self._place.file:
             raise ValueError("A run can't log an artifact to a different project.")
         names, labels = validate_aliases(aliases or []), validate_tags(tags or [])
-        source = self._project.version_by_uid(logged.source.uid)  # in this project's own transaction
         with self._project.batch():
+            source = self._project.version_by_uid(logged.source.uid)  # in this project's own transaction
             self._project.record(self._run, produced=[source])
             for alias in names:
                 if alias != "latest":  # it follows what is logged, and this was
@@ -301,9 +335,8 @@ class Run(RunFacts):
 
     def to_html(self, height: int = 420, hidden: bool = False) -> str:
         """Return it as a small table for a notebook."""
-        rows = {"project": str(self._place.file), "config": self.config, "summary": self.summary}
-        body = "".join(f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>" for key, value in rows.items())
-        return f"<table><caption>{escape(repr(self))}</caption>{body}</table>"
+        rows = {"project": self._place.file, "config": self.config, "summary": self.summary}
+        return html_table(repr(self), rows)
 
     def _repr_html_(self) -> str:
         return self.to_html()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from lineage.wandb.sdk.artifacts._validators import ensure_logged, validate_alia
 from lineage.wandb.sdk.artifacts.artifact_base import Logged
 from lineage.wandb.sdk.artifacts.artifact_reading import Reading
 from lineage.wandb.sdk.artifacts.artifact_ttl import ArtifactTTL
+from lineage.wandb.sdk.artifacts.edits import merged, merged_list
 from lineage.wandb.sdk.artifacts.exceptions import ArtifactNotLoggedError, as_wandb
 from lineage.wandb.util import alias_is_version_index
 
@@ -253,21 +255,20 @@ class Artifact(Reading):
         self._save_changes(self._logged)
 
     def _save_changes(self, logged: Logged) -> None:
-        aliases, tags = validate_aliases(self._aliases), validate_tags(self._tags)
+        """Write what was changed since it was read; what others changed meanwhile stays."""
+        taken, aliases, tags = self._taken, validate_aliases(self._aliases), validate_tags(self._tags)
         ttl = None if isinstance(self._ttl, ArtifactTTL) else self._ttl
-        metadata = validate_metadata(self._metadata)
-        with as_wandb():
-            source = logged.source
-            with lineage.Project(source._store).batch():
-                source.update(description=self._description or "", metadata=metadata, tags=tags)
-                if ttl != source.ttl:
-                    source.update(ttl=ttl or timedelta.max)
-                if logged.shown == source and not self.is_link:
-                    _save_aliases(source, aliases)
-            if self.is_link:
-                with lineage.Project(logged.shown._store).batch():
-                    _save_aliases(logged.shown, aliases)
-        self._bind(Logged(logged.place, logged.shown.refresh(), logged.source_place, source.refresh()))
+        metadata, description = validate_metadata(self._metadata), self._description or ""
+        with as_wandb(), _one_batch(logged.source, logged.named):
+            now = logged.source.refresh()
+            now.update(
+                description=description if description != (taken.description or "") else None,
+                metadata=validate_metadata(merged(taken.metadata, metadata, now.metadata)),
+                tags=merged_list(taken.tags, tags, now.tags),
+                ttl=(ttl or timedelta.max) if ttl != taken.ttl else None,
+            )
+            _save_aliases(logged.named.refresh(), set(taken.aliases), aliases)
+        self._bind(Logged(logged.place, logged.shown.refresh(), logged.source_place, logged.source.refresh()))
 
     # --- what lies around it ---
 
@@ -285,9 +286,10 @@ class Artifact(Reading):
         return None if run is None else faces.public_run(logged.source_place, run)
 
     def used_by(self) -> list[Any]:
-        """Return the runs of its project that used it; runs of other projects are known there."""
+        """Return the runs that used it: those of its project, and those of other projects that lie beside it."""
         logged = self._is("used_by")
-        return [faces.public_run(logged.source_place, run) for run in logged.source.used_by()]
+        runs = [faces.public_run(logged.source_place, run) for run in logged.source.used_by()]
+        return runs + [faces.public_run(*found) for found in _runs_elsewhere(logged)]
 
     def link(self, target_path: str, aliases: Iterable[str] | None = None) -> Artifact:
         """Put it into a collection and return it as it is known there; a draft is logged first.
@@ -322,9 +324,15 @@ class Artifact(Reading):
         if not self.is_link:
             message = "use `Artifact.delete` instead"
             raise ValueError(f"{self.qualified_name!r} is not a linked artifact and cannot be unlinked; {message}")
+        self._delete_link(logged)
+
+    def _delete_link(self, logged: Logged) -> None:
+        """Delete a link, and let the project of what it stands for know that it is gone."""
         with as_wandb():
             logged.shown.delete(delete_aliases=True)
-        self._deleted = True
+            for use in logged.source.outside_uses() if logged.source_place != logged.place else ():
+                if (use.kind, use.project, use.node) == ("linked", logged.place.project, logged.shown.name):
+                    logged.source.forget_outside_use(use)
 
     def delete(self, delete_aliases: bool = False) -> None:
         """Delete the version: its node and edges stay, marked deleted, and ``gc`` frees its bytes. Of a link, the link.
@@ -333,9 +341,11 @@ class Artifact(Reading):
             CommError: An alias names it, ``latest`` included, and `delete_aliases` is not set; or it was deleted.
         """
         logged = self._is("delete")
+        if self.is_link:
+            self._delete_link(logged)
+            return
         with as_wandb():
-            logged.shown.delete(delete_aliases=delete_aliases or self.is_link)
-        self._deleted = True
+            logged.shown.delete(delete_aliases=delete_aliases)
 
     def json_encode(self) -> dict[str, Any]:
         """Return what stands for it in a run's config."""
@@ -350,11 +360,36 @@ class Artifact(Reading):
         }
 
 
-def _save_aliases(version: lineage.Version, aliases: list[str]) -> None:
-    """Let a version have these aliases; ``latest`` stays on it until another is logged or linked."""
+@contextmanager
+def _one_batch(*versions: lineage.Version) -> Iterator[None]:
+    """Write to the projects of versions all or nothing: none commits before all of the block is written.
+
+    In the order of their files, so that two who save at once do not wait for each other.
+    """
+    stores = {version._store.path: version._store for version in versions}
+    with ExitStack() as stack:
+        for _, store in sorted(stores.items()):
+            stack.enter_context(lineage.Project(store).batch())
+        yield
+
+
+def _runs_elsewhere(logged: Logged) -> Iterator[tuple[Place, lineage.Run]]:
+    """Yield the runs of other projects that used a version, where those projects lie beside its own."""
+    for use in logged.source.outside_uses():
+        place = logged.source_place.beside(use.project)
+        if use.kind == "consumed" and place.file.is_file():
+            with suppress(lineage.NotFoundError):  # another file of that name, or a run that an undone batch took
+                yield place, place.open().run(use.node)
+
+
+def _save_aliases(version: lineage.Version, taken: set[str], aliases: list[str]) -> None:
+    """Give a version the aliases that were added and take those that were removed, where it still bears them.
+
+    ``latest`` stays on it until another is logged or linked.
+    """
     wanted = {alias for alias in aliases if not alias_is_version_index(alias)}
-    held = set(version.refresh().aliases)
-    for alias in sorted(wanted - held):
+    held = set(version.aliases)
+    for alias in sorted(wanted - taken - held):
         version.add_alias(alias)
-    for alias in sorted(held - wanted - {"latest"}):
+    for alias in sorted((taken - wanted) & held - {"latest"}):
         version.remove_alias(alias)

@@ -7,13 +7,14 @@ after the other, because W&B's programs go on with the object they logged.
 from __future__ import annotations
 
 import warnings
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import lineage
 from lineage.jsondata import JsonObject
-from lineage.wandb.places import Place
+from lineage.wandb.places import Place, at_home
 from lineage.wandb.sdk.artifacts._validators import validate_artifact_type, validate_metadata
 from lineage.wandb.sdk.artifacts.artifact_manifest import ArtifactManifest
 from lineage.wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
@@ -41,13 +42,37 @@ class Logged:
     @classmethod
     def at(cls, place: Place, shown: lineage.Version) -> Logged:
         """Follow a link, and a node of another project, to the version with the content."""
-        source = shown.source()
-        if source.project is None:
-            return cls(place, shown, place, source)
-        origin = place.beside(source.project)
-        if origin.file.exists():
-            source = origin.open().version_by_uid(source.uid)
-        return cls(place, shown, origin, source)
+        return cls(place, shown, *at_home(place, shown.source()))
+
+    @property
+    def named(self) -> lineage.Version:
+        """What bears the aliases: a link has its own."""
+        return self.source if self.shown.link_to is None else self.shown
+
+    def is_gone(self) -> bool:
+        """Whether the version, or the link to it, was deleted since, by whomever."""
+        try:
+            now = [lineage.Project(one._store).version_by_uid(one.uid) for one in (self.shown, self.source)]
+        except lineage.NotFoundError:  # with its whole project, or with a batch that was undone
+            return True
+        return any(one.deleted for one in now)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What can be changed of a logged artifact, as it was read; it shares nothing with what the caller changes."""
+
+    description: str | None
+    metadata: JsonObject
+    ttl: timedelta | None
+    tags: tuple[str, ...]
+    aliases: tuple[str, ...]
+
+    @classmethod
+    def of(cls, logged: Logged) -> Words:
+        """Return them as the handles have them."""
+        source = logged.source
+        return cls(source.description, source.metadata, source.ttl, source.tags, logged.named.aliases)
 
 
 class ArtifactBase:
@@ -72,7 +97,7 @@ class ArtifactBase:
     def _begin(self, draft: lineage.Artifact) -> None:
         self._draft = draft
         self._logged: Logged | None = None
-        self._deleted = False
+        self._manifest: ArtifactManifest | None = None
         self._finalized = False
         self._description = draft.description
         self._metadata: JsonObject = draft.metadata
@@ -88,11 +113,13 @@ class ArtifactBase:
     def _bind(self, logged: Logged) -> None:
         """Make this object the version that its draft became, or that was fetched."""
         self._logged = logged
-        self._description = logged.source.description
-        self._metadata = dict(logged.source.metadata)
-        self._ttl = logged.source.ttl
-        self._tags = list(logged.source.tags)
-        self._aliases = list(logged.shown.aliases)
+        self._manifest = None
+        self._taken = words = Words.of(logged)
+        self._description = words.description
+        self._metadata = deepcopy(words.metadata)
+        self._ttl = words.ttl
+        self._tags = list(words.tags)
+        self._aliases = list(words.aliases)
 
     def _is(self, attribute: str) -> Logged:
         if self._logged is None:
@@ -117,10 +144,10 @@ class ArtifactBase:
 
     @property
     def state(self) -> str:
-        """``PENDING``, ``COMMITTED`` or ``DELETED``."""
-        if self._deleted:
-            return str(ArtifactState.DELETED.value)
-        return str((ArtifactState.PENDING if self._logged is None else ArtifactState.COMMITTED).value)
+        """``PENDING``, ``COMMITTED`` or ``DELETED``, as it is now, whoever deleted it."""
+        if self._logged is None:
+            return str(ArtifactState.PENDING.value)
+        return str((ArtifactState.DELETED if self._logged.is_gone() else ArtifactState.COMMITTED).value)
 
     @property
     def id(self) -> str | None:
@@ -172,10 +199,16 @@ class ArtifactBase:
 
     @property
     def manifest(self) -> ArtifactManifest:
-        """Its entries, as they are now."""
-        return ArtifactManifest(self._entries())
+        """Its entries, as they are now; those of a logged one, which never change, are read once."""
+        if self._logged is None:
+            return ArtifactManifest(self._entries())
+        if self._manifest is None:
+            self._manifest = ArtifactManifest(self._entries())
+        return self._manifest
 
     def _entries(self) -> list[ArtifactManifestEntry]:
+        if self._manifest is not None:
+            return list(self._manifest.entries.values())
         if self._logged is not None:
             return [ArtifactManifestEntry(entry, self) for entry in self._logged.source.files()]
         return [

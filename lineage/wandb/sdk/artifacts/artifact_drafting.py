@@ -182,14 +182,12 @@ class Drafting(ArtifactBase):
             (entry,) = self._draft.add_reference(uri.record, inside)
             self._shared[entry.path] = uri
             return [ArtifactManifestEntry(entry)]
-        before = {entry.path for entry in self._draft.entries}
-        found = self._draft.add_reference(str(uri), inside, checksum=checksum)
+        apart = lineage.Artifact(self._draft.name, self._draft.type)  # counted before any of it is in the draft
+        found = apart.add_reference(str(uri), inside, checksum=checksum)
         most = _MOST_OBJECTS if max_objects is None else max_objects
         if len(found) > most:
-            for entry in found:
-                if entry.path not in before:
-                    self._draft.remove(entry)
             raise ValueError(f"Exceeded {most} objects tracked, pass max_objects to add_reference")
+        self._draft.add_entries(found)
         return [ArtifactManifestEntry(entry) for entry in found]
 
     def _entry_at(self, uri: str) -> ArtifactManifestEntry:

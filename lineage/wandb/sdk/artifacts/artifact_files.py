@@ -71,5 +71,6 @@ class ArtifactFiles(Paginator[File]):
         per_page: int = 50,
         start: str | None = None,
     ) -> None:
-        wanted = [File(entry) for entry in entries if names is None or entry.path in names]
-        super().__init__(wanted, per_page=per_page, start=start)
+        wanted = None if names is None else set(names)
+        found = [File(entry) for entry in entries if wanted is None or entry.path in wanted]
+        super().__init__(found, per_page=per_page, start=start)

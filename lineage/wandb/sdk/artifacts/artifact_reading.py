@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from itertools import count
 from pathlib import Path
@@ -15,6 +14,7 @@ from lineage.wandb.sdk.artifacts.artifact_drafting import Drafting
 from lineage.wandb.sdk.artifacts.artifact_files import ArtifactFiles
 from lineage.wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
 from lineage.wandb.sdk.artifacts.exceptions import as_wandb
+from lineage.wandb.sdk.data_types.reader import Reader, parsed, reading
 from lineage.wandb.sdk.data_types.registry import SUFFIXES, by_type
 from lineage.wandb.term import termwarn
 
@@ -156,6 +156,10 @@ class Reading(Drafting):
         """Return the table, image or other media object that was added under a name; None if there is none.
 
         Of media that ``run.log`` was given as a list, the list.
+
+        Raises:
+            Error: The file of that name is no media object, or does not hold what it says.
+            CorruptionError: Its bytes are damaged.
         """
         self._is("get")
         if self._media_entry(name) is None and self._media_entry(f"{name}_0") is not None:
@@ -170,9 +174,11 @@ class Reading(Drafting):
         entry = self._media_entry(name)
         if entry is None:
             return None
-        data = json.loads(self.read(entry.path))
-        kind = by_type(data["_type"])
-        return None if kind is None else kind.from_json(data, self)
+        reader = Reader(self)
+        with reading(f"{entry.path!r} of {self.name}"):
+            data = parsed(reader.read(entry.path))
+            kind = by_type(data["_type"])
+            return None if kind is None else kind.from_json(data, reader)
 
     def __getitem__(self, name: str) -> Any | None:
         """Return a media object; see :meth:`get`."""

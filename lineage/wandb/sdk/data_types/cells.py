@@ -20,20 +20,25 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final, cast
 
 from lineage.jsondata import JsonObject, JsonValue, plain_value
+from lineage.wandb.errors import Error
 from lineage.wandb.sdk.data_types.base import Sink, Source, WBValue
 from lineage.wandb.sdk.data_types.column_types import Linked
 from lineage.wandb.sdk.data_types.optional import as_array, is_instance, needed
+from lineage.wandb.sdk.data_types.reader import Reader
 from lineage.wandb.sdk.data_types.registry import by_type
 
 _MARK: Final = "lineage/"
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 _RAW_KINDS: Final = "biufcmM"  # arrays whose bytes are their values
+_DTYPE: Final = re.compile(r"[<>|=]?(?:[biufc]\d{1,2}|[mM]8(?:\[\d*\w+\])?|O|[SUV]\d{1,10})")
+"""Of arrays in cells, as ``array.dtype.str`` writes them; a width of text is counted before it is taken."""
 
 
 def encode(  # noqa: PLR0911 - one line for each kind of value
@@ -144,10 +149,14 @@ def _encode_other(value: object, sink: Sink, what: str) -> JsonValue:
 
 def _decode_array(data: dict[str, Any], source: Source) -> Any:
     numpy = needed("numpy", "A table with arrays in its cells", "tables")
+    if not _DTYPE.fullmatch(data["dtype"]):
+        raise Error(f"an array of the dtype {data['dtype']!r:.60}, which is none that tables hold")
+    dtype = numpy.dtype(data["dtype"])
     if isinstance(data["value"], str):
-        raw = numpy.frombuffer(base64.b64decode(data["value"]), dtype=data["dtype"])
+        raw = numpy.frombuffer(base64.b64decode(data["value"]), dtype=dtype)
         return raw.reshape(data["shape"]).copy()  # the buffer cannot be written to
-    array = numpy.empty(len(data["value"]), dtype=data["dtype"])
+    Reader.of(source).charge(len(data["value"]) * dtype.itemsize)
+    array = numpy.empty(len(data["value"]), dtype=dtype)
     for index, item in enumerate(data["value"]):  # one by one: numpy would look into an object that is a list
         array[index] = decode(item, source)
     return array.reshape(data["shape"])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 from lineage.jsondata import JsonObject
-from lineage.wandb.errors import UnsupportedError
+from lineage.wandb.errors import Error, UnsupportedError
 from lineage.wandb.sdk.data_types.base import Sink, Source
 from lineage.wandb.sdk.data_types.cells import decode, encode
 from lineage.wandb.sdk.data_types.files import FileMedia, existing, store
@@ -104,10 +104,17 @@ class Image(FileMedia):
 
     @property
     def image(self) -> Any:
-        """The image as Pillow's; read anew on each call."""
+        """The image as Pillow's; read anew on each call.
+
+        Raises:
+            Error: It has more pixels than Pillow takes from a file; see its MAX_IMAGE_PIXELS.
+        """
         pillow = needed("PIL.Image", "An image's pixels", "media")
-        picture = pillow.open(io.BytesIO(self.read()))
-        picture.load()
+        try:
+            picture = pillow.open(io.BytesIO(self.read()))
+            picture.load()
+        except pillow.DecompressionBombError as error:
+            raise Error(f"an image that Pillow does not open: {error}") from error
         return picture
 
     @property
@@ -161,8 +168,8 @@ class Image(FileMedia):
             try:
                 with pillow.open(io.BytesIO(self.read())) as picture:
                     self._size = picture.size
-            except OSError:  # Pillow's UnidentifiedImageError is one: a drawing such as SVG, kept all the same
-                return None, None
+            except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError):
+                return None, None  # a drawing such as SVG, more pixels than Pillow takes, damage: kept all the same
         return self._size or (None, None)
 
     def _same(self) -> tuple[Any, ...]:

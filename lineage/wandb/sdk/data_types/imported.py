@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from lineage.wandb.sdk.data_types.base import Source
 from lineage.wandb.sdk.data_types.optional import needed
+from lineage.wandb.sdk.data_types.reader import Reader
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -25,16 +26,22 @@ def restore(rows: list[list[Any]], types: list[dict[str, Any]], source: Source) 
         Error: A column holds arrays, and numpy is not installed.
     """
     for index, kind in enumerate(types):
-        for part in _parts(kind):
-            if part.get("wb_type") == "timestamp":
-                for row in rows:
-                    row[index] = _moment(row[index])
-            stored = part.get("params", {}).get("serialization_path")
-            if stored:
-                numpy = needed("numpy", "A table with arrays in its cells", "tables")
-                arrays = numpy.load(io.BytesIO(source.read(stored["path"])))[stored["key"]]
-                for row, array in zip(rows, arrays, strict=True):
-                    row[index] = array
+        parts = list(_parts(kind))
+        if any(part.get("wb_type") == "timestamp" for part in parts):
+            for row in rows:
+                row[index] = _moment(row[index])
+        stored = [part["params"]["serialization_path"] for part in parts if _is_stored(part)]
+        if stored:
+            numpy = needed("numpy", "A table with arrays in its cells", "tables")
+            packed = numpy.load(io.BytesIO(source.read(stored[0]["path"])))
+            Reader.of(source).charge(packed.zip.getinfo(f"{stored[0]['key']}.npy").file_size)
+            for row, array in zip(rows, packed[stored[0]["key"]], strict=True):
+                row[index] = array
+
+
+def _is_stored(part: dict[str, Any]) -> bool:
+    """Whether the arrays of a type lie in a file."""
+    return bool(part.get("params", {}).get("serialization_path"))
 
 
 def _parts(kind: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -13,11 +13,15 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from lineage.jsondata import JsonObject, json_text
+from lineage.wandb.errors import Error
 from lineage.wandb.sdk.data_types.base import Sink, Source
 from lineage.wandb.sdk.data_types.cells import decode, encode, normal
 from lineage.wandb.sdk.data_types.optional import found, needed
+from lineage.wandb.sdk.data_types.reader import FREE_BYTES, Reader
 
 _NAMES: Final[dict[type, str]] = {bool: "bool_", int: "int64", float: "float64", str: "string", date: "date32"}
+_CELL: Final = 64  # bytes that a cell takes in lists of Python, about
+_OF_JSON: Final = 16  # times its text that JSON takes as objects, about
 _UNITS: Final = frozenset({"s", "ms", "us", "ns"})
 
 
@@ -52,16 +56,62 @@ def write_rows(columns: list[str], rows: list[list[Any]], sink: Sink) -> tuple[b
     return buffer.getvalue(), encodings
 
 
-def read_rows(data: bytes, encodings: dict[str, Any], source: Source) -> list[list[Any]]:
+def read_rows(
+    data: bytes, encodings: dict[str, Any], source: Source, shape: tuple[int, int] | None = None
+) -> list[list[Any]]:
     """Return the rows that :func:`write_rows` wrote.
 
+    Args:
+        data: The file.
+        encodings: How columns are encoded.
+        source: Where the files of media cells come from.
+        shape: How many rows and columns there are said to be.
+
     Raises:
-        Error: pyarrow is not installed.
+        Error: pyarrow is not installed; or there are not as many, or they would unfold to far more than the file.
     """
     parquet = needed("pyarrow.parquet", "A table whose rows are Parquet", "tables")
-    arrays = parquet.ParquetFile(io.BytesIO(data)).read().columns
-    columns = [_cells(array, encodings.get(str(index)), source) for index, array in enumerate(arrays)]
+    file = parquet.ParquetFile(io.BytesIO(data))
+    found = file.metadata.num_rows, len(file.schema_arrow)
+    if shape not in (None, found):
+        raise Error(f"a table of {shape} rows and columns, whose file has {found}")
+    texts = _charge(file.metadata, Reader.of(source))
+    if texts:
+        unfolded = parquet.ParquetFile(io.BytesIO(data), read_dictionary=texts).read()
+        _charge_texts(unfolded.columns, encodings, Reader.of(source))
+    columns = [_cells(array, encodings.get(str(index)), source) for index, array in enumerate(file.read().columns)]
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _charge(metadata: Any, reader: Reader) -> list[str]:
+    """Count what a file unfolds to, before it does, and return the columns whose text has to be counted apart.
+
+    Those are where a text is written once and may stand in every row, if that could be much.
+    """
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(metadata.num_columns)]
+    reader.charge(sum(max(0, chunk.num_values) * _CELL + max(0, chunk.total_uncompressed_size) for chunk in chunks))
+    texts = [chunk for chunk in chunks if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page]
+    most = sum(chunk.num_values * chunk.total_uncompressed_size for chunk in texts)
+    return list(dict.fromkeys(chunk.path_in_schema for chunk in texts)) if most > FREE_BYTES // _OF_JSON else []
+
+
+def _charge_texts(columns: list[Any], encodings: dict[str, Any], reader: Reader) -> None:
+    """Count the text of columns that were read with each value once."""
+    for index, column in enumerate(columns):
+        times = _OF_JSON if encodings.get(str(index)) == "json" else 1
+        reader.charge(times * sum(_text_bytes(chunk) for chunk in column.chunks))
+
+
+def _text_bytes(array: Any) -> int:
+    """Return how many bytes the text of a column is, each value counted as often as it stands there."""
+    while hasattr(array, "flatten") and hasattr(array, "offsets"):  # lists
+        array = array.flatten()
+    if not hasattr(array, "dictionary"):
+        return 0
+    compute = needed("pyarrow.compute", "A table whose rows are Parquet", "tables")
+    lengths = compute.binary_length(array.dictionary).take(array.indices)
+    return int(compute.sum(lengths).as_py() or 0)
 
 
 def _cells(array: Any, encoding: str | None, source: Source) -> list[Any]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, Literal, Self
 
 from lineage.jsondata import JsonObject, json_text
@@ -29,6 +28,7 @@ from lineage.wandb.sdk.data_types.files import store
 from lineage.wandb.sdk.data_types.imported import restore
 from lineage.wandb.sdk.data_types.optional import as_array, is_instance, needed
 from lineage.wandb.sdk.data_types.parquet import read_rows, write_rows
+from lineage.wandb.sdk.data_types.reader import Reader, parsed
 from lineage.wandb.sdk.data_types.registry import register
 
 LogMode = Literal["IMMUTABLE", "MUTABLE", "INCREMENTAL"]
@@ -143,10 +143,19 @@ class Table(WBValue):
         _demand(named, "columns argument expects list of strings or ints")
         kinds = _per_column(ANY if allow_mixed_types else UNKNOWN if dtype is None else dtype, len(self.columns))
         self._types = Dict({})
-        for name, kind, may_miss in zip(self.columns, kinds, _per_column(optional, len(self.columns)), strict=False):
-            self.cast(name, kind, may_miss)
+        self._types = Dict(self._first_types(kinds, _per_column(optional, len(self.columns))))
         for row in given:
             self.add_data(*row)
+
+    def _first_types(self, kinds: Sequence[Any], optional: Sequence[bool]) -> dict[Any, Type]:
+        """Return the types of the columns of a table without rows."""
+        types: dict[Any, Type] = {}
+        for name, dtype, may_miss in zip(self.columns, kinds, optional, strict=False):
+            kind = as_type(dtype)
+            kind = column_types.union((kind, NONE)) if may_miss else kind
+            self._check_key(name, kind, types)
+            types[name] = kind
+        return types
 
     def cast(self, col_name: Any, dtype: Any, optional: bool = False) -> Type:
         """Set what a column holds, and return its type.
@@ -167,7 +176,7 @@ class Table(WBValue):
                 message = f"Existing data {cell}, of type {type_of(cell)} cannot be cast to {kind}"
                 raise TypeError(message)
             kind = grown
-        self._check_key(col_name, kind)
+        self._check_key(col_name, kind, self._types.keys)
         self._types = Dict({**self._types.keys, col_name: kind})
         for row in self.data:
             row[position] = self._linked(row[position], col_name, kind)
@@ -324,21 +333,29 @@ class Table(WBValue):
 
     @classmethod
     def from_json(cls, data: dict[str, Any], source: Source) -> Self:
-        """Return the table again: one of ours, or one that W&B wrote."""
+        """Return the table again: one of ours, or one that W&B wrote.
+
+        A table that several keys point to is one object.
+
+        Raises:
+            Error: The rows are not as many and as wide as it says, or it points to itself.
+        """
+        reader = Reader.of(source)
         table = cls(columns=data["columns"], log_mode=data.get("log_mode") or "IMMUTABLE")
         if "rows" in data:
-            table.data = read_rows(source.read(data["rows"]), data["encodings"], source)
+            shape = data["nrows"], len(table.columns)
+            table.data = read_rows(reader.read(data["rows"]), data["encodings"], reader, shape)
         else:
-            table.data = [[decode(cell, source) for cell in row] for row in data["data"]]
+            table.data = [[decode(cell, reader) for cell in row] for row in data["data"]]
         stored = (data.get("column_types") or {}).get("params", {}).get("type_map", {})
         kinds = {
-            name: column_types.from_json(stored[str(name)], lambda path: _load(path, source))
+            name: column_types.from_json(stored[str(name)], lambda path: _load(path, reader))
             for name in table.columns
             if str(name) in stored
         }
         table._types = Dict({**table._types.keys, **kinds})
         if data.get("cells") != _EXACT:
-            restore(table.data, [stored.get(str(name), {}) for name in table.columns], source)
+            restore(table.data, [stored.get(str(name), {}) for name in table.columns], reader)
         for row in table.data:
             cells = zip(
                 row, table.columns, [table._types.keys.get(name, UNKNOWN) for name in table.columns], strict=True
@@ -362,11 +379,11 @@ class Table(WBValue):
             )
             raise Error(message)
 
-    def _check_key(self, name: Any, kind: Type) -> None:
+    def _check_key(self, name: Any, kind: Type, types: Mapping[Any, Type]) -> None:
         """Refuse a second key, a key that goes, and one that points to its own table."""
-        before = self._types.keys.get(name)
-        keys = [column for column, other in self._types.keys.items() if other == PRIMARY_KEY and column != name]
+        before = types.get(name)
         if kind == PRIMARY_KEY:
+            keys = [column for column, other in types.items() if other == PRIMARY_KEY and column != name]
             second = f"Cannot have multiple primary keys - {keys[:1]} is already set as the primary key."
             _demand(not keys, second)
         _demand(kind == PRIMARY_KEY or before != PRIMARY_KEY, f"Cannot unset primary key (column {name})")
@@ -446,5 +463,6 @@ def _save(table: Table, sink: Sink) -> str:
     return str(store(sink, _FOLDER, data, "table.json")["path"])
 
 
-def _load(path: str, source: Source) -> Table:
-    return Table.from_json(json.loads(source.read(path)), source)
+def _load(path: str, reader: Reader) -> Table:
+    """Return the table that keys point to."""
+    return reader.once(path, lambda: Table.from_json(parsed(reader.read(path)), reader))

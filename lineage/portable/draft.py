@@ -1,0 +1,107 @@
+"""A file that is being made: whole under its name, or not there at all.
+
+It is made in a folder of its own beside its place, so that the last step is a rename on one file system. A kernel
+lock tells a folder whose maker lives from one that a crash left, and the next who makes such a file removes those.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lineage.blobs import remove_tree
+from lineage.errors import ConflictError, ErrorKind, InvalidInputError, NotFoundError
+from lineage.store import SUFFIX
+from lineage.system import is_locked, is_own, storage_errors, sync_folder, unique_name
+
+
+def checked_target(target: Path, *, overwrite: bool) -> Path:
+    """Return where a new project file may be put.
+
+    Raises:
+        InvalidInputError: The name does not end in ``.lineage``, or a project that is open here lies there.
+        NotFoundError: Its folder is missing.
+        ConflictError: Something lies there, and `overwrite` is not set.
+    """
+    if target.suffix != SUFFIX or target.name == SUFFIX:
+        message = f"{str(target)!r}: a project file's name ends in {SUFFIX!r}, such as 'share{SUFFIX}'"
+        raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
+    with storage_errors("cannot pack"):
+        target = target.absolute()
+        if not target.parent.is_dir():
+            message = f"no folder {str(target.parent)!r} for the packed file"
+            raise NotFoundError(message, kind=ErrorKind.PROJECT_NOT_FOUND)
+        if os.path.lexists(target):
+            _check_overwrite(target, overwrite=overwrite)
+    return target
+
+
+def _check_overwrite(target: Path, *, overwrite: bool) -> None:
+    if not overwrite:
+        message = f"{str(target)!r} is there already; choose another name, or overwrite it (--overwrite)"
+        raise ConflictError(message, kind=ErrorKind.NAME_TAKEN)
+    if target.is_dir() or (target.exists() and is_own(target.stat())):
+        message = f"{str(target)!r} is a folder, or a project that is open here; pack into another file"
+        raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
+
+
+@contextmanager
+def draft_folder(target: Path) -> Iterator[Path]:
+    """Give a folder beside `target` in which its file can be made; it is gone afterwards."""
+    with storage_errors("cannot pack"):
+        _remove_dead(target)
+        folder = target.with_name(f".{target.name}.{unique_name()}.pack")
+        young = folder.with_suffix(".new")
+        young.mkdir(mode=0o700)
+        try:
+            descriptor = os.open(young / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            young.rename(folder)  # only now can others take it for dead: the lock holds
+        except BaseException:
+            remove_tree(young)
+            raise
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            remove_tree(folder)
+        os.close(descriptor)
+
+
+def _remove_dead(target: Path) -> None:
+    for folder in target.parent.glob(f".{target.name.replace('[', '[[]')}.*.pack"):
+        lock = folder / "lock"
+        if lock.is_file() and not is_locked(lock):
+            remove_tree(folder)
+
+
+def publish(draft: Path, target: Path, *, overwrite: bool) -> None:
+    """Make a file durable and give it its name.
+
+    Raises:
+        ConflictError: Somebody made a file of that name meanwhile.
+        StorageError: The disk refused; no file has the name then.
+    """
+    with storage_errors("cannot pack"):
+        descriptor = os.open(draft, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if overwrite:
+            draft.rename(target)
+        else:
+            try:
+                os.link(draft, target)
+            except FileExistsError:
+                _check_overwrite(target, overwrite=False)
+                raise
+        try:
+            sync_folder(target.parent)
+        except OSError:
+            if not overwrite:
+                target.unlink(missing_ok=True)
+            raise

@@ -1,0 +1,426 @@
+"""What a merge would do: who is known, who is new and under which number, what disagrees, what forbids it.
+
+Nothing is written here, so that a dry run is the same work without the writing; the merge itself plans again inside
+its transaction, where nobody else can change what was found. Runs and versions are known by their ids, which are
+unique across projects; an artifact by its id, by a version that both have, or else by its name.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from lineage.portable.reports import AliasPolicy, Decision, Policy
+from lineage.statements import artifacts, union
+from lineage.statements.union import AliasRow, ArtifactRow, RunRow, VersionRow
+from lineage.values import BESIDE, LATEST
+
+_WINDOW: Final = 1_000
+_MOST_REASONS: Final = 50
+_RUNNING: Final = "running"
+
+
+@dataclass(slots=True)
+class Target:
+    """Where versions of one of their artifacts go: an artifact of ours, or one to be made."""
+
+    theirs: ArtifactRow
+    ours: ArtifactRow | None
+    name: str
+    number: int
+    """The next one to give."""
+    collection: bool | None = None
+    grows: bool = False
+    """Whether a live version comes."""
+    used: bool = False
+    """Whether any version comes."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it is to be made: one of another project only for a version that comes, which may be ours."""
+        return self.ours is None and (self.used or self.theirs.project is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A version of theirs that is new here, or whose node here becomes the version itself."""
+
+    number: int
+    node: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AliasStep:
+    """An alias to write: with its history where it is new, as one move where it is known."""
+
+    target: int
+    """Key of their artifact."""
+    name: str
+    version: int | None
+    """Key of their version; None where only the history of an alias that ended is taken over."""
+    protected: bool
+    history: bool
+
+
+@dataclass(slots=True)
+class Plan:
+    """What was found, by the keys of their rows."""
+
+    reasons: list[str] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    targets: dict[int, Target] = field(default_factory=dict)
+    known_runs: dict[int, int] = field(default_factory=dict)
+    new_runs: int = 0
+    ended_runs: set[int] = field(default_factory=set)
+    known_versions: dict[int, int] = field(default_factory=dict)
+    arrivals: dict[int, Arrival] = field(default_factory=dict)
+    renamed: list[tuple[str, str]] = field(default_factory=list)
+    worded: set[tuple[str, int]] = field(default_factory=set)
+    aliases: list[AliasStep] = field(default_factory=list)
+    gone_here: dict[int, str] = field(default_factory=dict)
+    gone_runs_here: dict[int, str] = field(default_factory=dict)
+    gone_there: list[str] = field(default_factory=list)
+    risky: bool = False
+    """Whether an edge of theirs leads to something that was here before: only then can a cycle arise."""
+
+    def refuse(self, reason: str) -> None:
+        """Note why the merge cannot be."""
+        if len(self.reasons) < _MOST_REASONS:
+            self.reasons.append(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What is taken where both projects have something and do not agree."""
+
+    aliases: AliasPolicy = "ours"
+    metadata: Policy = "ours"
+
+
+def make_plan(ours: sqlite3.Connection, theirs: sqlite3.Connection, policies: Policies) -> Plan:
+    """Return what merging `theirs` into `ours` comes to."""
+    plan = Plan()
+    _plan_artifacts(plan, ours, theirs)
+    _plan_runs(plan, ours, theirs, policies.metadata)
+    _plan_versions(plan, ours, theirs, policies.metadata)
+    _plan_words_of_artifacts(plan, policies.metadata)
+    _plan_aliases(plan, ours, theirs, policies.aliases)
+    _plan_edges(plan, ours, theirs)
+    return plan
+
+
+# --- artifacts ---
+
+
+def _plan_artifacts(plan: Plan, ours: sqlite3.Connection, theirs: sqlite3.Connection) -> None:
+    known = union.artifact_rows(ours)
+    origins = {row.project: row.project_uid for row in known}
+    by_uid = {row.uid: row for row in known}
+    by_name = {row.name: row for row in known}
+    by_id = {row.id: row for row in known}
+    for row in union.artifact_rows(theirs):
+        found = by_uid.get(row.uid) or by_id.get(_shared_artifact(ours, theirs, row) or -1) or by_name.get(row.name)
+        if found is not None and row.project is None and found.project is not None:
+            found = by_name.get(row.name)  # a node of theirs is here under their project's name
+        if row.project is not None and origins.get(row.project, row.project_uid) != row.project_uid:
+            plan.refuse(f"{row.name!r} belongs to another project {row.project!r} than the one that is known here")
+        name = row.name if found is None else found.name
+        plan.targets[row.id] = Target(row, found, name, 0 if found is None else found.next_number)
+        if found is not None:
+            _check_artifact(plan, row, found)
+
+
+def _shared_artifact(ours: sqlite3.Connection, theirs: sqlite3.Connection, row: ArtifactRow) -> int | None:
+    """Return our artifact that has one of the first versions of theirs: it was merged, and perhaps renamed, before."""
+    first = union.versions_after(theirs, (row.id, -1), 20)
+    uids = [version.uid for version in first if version.artifact == row.id]
+    shared = union.versions_by_uid(ours, uids)
+    return next((shared[uid].artifact for uid in uids if uid in shared and not shared[uid].foreign), None)
+
+
+def _check_artifact(plan: Plan, row: ArtifactRow, found: ArtifactRow) -> None:
+    if row.type != found.type and found.deleted_at is None and row.deleted_at is None:
+        plan.refuse(f"artifact {found.name!r} has type {found.type!r} here and {row.type!r} there")
+    if bool(row.collection) != bool(found.collection) and row.next_number and found.next_number:
+        plan.refuse(f"{found.name!r} is a collection of links in one project and an artifact in the other")
+
+
+def _plan_words_of_artifacts(plan: Plan, policy: Policy) -> None:
+    for key, target in plan.targets.items():
+        mine, row = target.ours, target.theirs
+        if mine is not None and row.description is not None and mine.description != row.description:
+            newer = (row.edited_at or row.created_at) > (mine.edited_at or mine.created_at)
+            if _decide(plan, policy, ("description", mine.name, mine.description, row.description), newer=newer):
+                plan.worded.add(("artifact", key))
+
+
+# --- runs ---
+
+
+def _plan_runs(plan: Plan, ours: sqlite3.Connection, theirs: sqlite3.Connection, policy: Policy) -> None:
+    for window in _run_windows(theirs):
+        known = union.runs_by_uid(ours, [row.uid for row in window])
+        for row in window:
+            mine = known.get(row.uid)
+            if mine is None:
+                plan.new_runs += 1
+            elif mine.started_at != row.started_at:
+                plan.refuse(f"run {row.uid!r} started at {mine.started_at} here and at {row.started_at} there")
+            else:
+                plan.known_runs[row.id] = mine.id
+                _plan_known_run(plan, mine, row, policy)
+
+
+def _run_windows(connection: sqlite3.Connection) -> Iterator[list[RunRow]]:
+    last = 0
+    while window := union.runs_after(connection, last, _WINDOW):
+        yield window
+        last = window[-1].id
+
+
+def _plan_known_run(plan: Plan, mine: RunRow, row: RunRow, policy: Policy) -> None:
+    if mine.deleted_at is not None or row.deleted_at is not None:
+        if mine.deleted_at is None:
+            plan.gone_there.append(mine.uid)
+        elif row.deleted_at is None:
+            plan.gone_runs_here[row.id] = mine.uid
+        return
+    ended = mine.status == _RUNNING and row.status != _RUNNING
+    if ended:
+        plan.ended_runs.add(row.id)
+    words = ("name", "config", "notes", "tags") if ended else ("name", "config", "summary", "notes", "tags")
+    newer = _latest_of(row.edited_at, row.ended_at, row.started_at) > _latest_of(
+        mine.edited_at, mine.ended_at, mine.started_at
+    )
+    for word in words:
+        values = getattr(mine, word), getattr(row, word)
+        if values[0] != values[1] and _decide(plan, policy, (word, mine.uid, *values), newer=newer):
+            plan.worded.add(("run", row.id))
+
+
+def _latest_of(*times: str | None) -> str:
+    return max(time for time in times if time is not None)
+
+
+# --- versions ---
+
+
+def version_windows(connection: sqlite3.Connection) -> Iterator[list[VersionRow]]:
+    """Yield the versions of a project in the order of artifact and number."""
+    last = (0, -1)
+    while window := union.versions_after(connection, last, _WINDOW):
+        yield window
+        last = (window[-1].artifact, window[-1].number)
+
+
+def _plan_versions(plan: Plan, ours: sqlite3.Connection, theirs: sqlite3.Connection, policy: Policy) -> None:
+    for window in version_windows(theirs):
+        known = union.versions_by_uid(ours, [row.uid for row in window])
+        for row in window:
+            mine = known.get(row.uid)
+            if mine is None:
+                _plan_new(plan, ours, row, None)
+            elif why := _contradiction(mine, row):
+                plan.refuse(f"{row.reference} there says it is {mine.reference} here, and {why}")
+            elif mine.foreign and not row.foreign:
+                _plan_new(plan, ours, row, mine)
+            else:
+                plan.known_versions[row.id] = mine.id
+                _plan_known(plan, mine, row, policy)
+
+
+def _contradiction(mine: VersionRow, row: VersionRow) -> str | None:
+    """Say why a version of the same uid is another one."""
+    if mine.digest != row.digest or (mine.file_count, mine.size) != (row.file_count, row.size):
+        return "has other content"
+    if mine.created_at != row.created_at:
+        return "was made at another time"
+    if not (mine.foreign or row.foreign) and (mine.source is None) != (row.source is None):
+        return "one of them is a link"
+    return None
+
+
+def _plan_new(plan: Plan, ours: sqlite3.Connection, row: VersionRow, node: VersionRow | None) -> None:
+    target = plan.targets[row.artifact]
+    number = row.number
+    if row.foreign:
+        if target.ours is not None and union.numbers_taken(ours, target.ours.id, [number]):
+            plan.refuse(f"{row.reference} is known here as a version of another project that is called the same")
+    else:
+        number, target.number = target.number, target.number + 1
+    target.used = True
+    target.grows = target.grows or row.deleted_at is None
+    plan.arrivals[row.id] = Arrival(number, None if node is None else node.id)
+    plan.renamed.append((row.reference, f"{target.name}:v{number}"))
+
+
+def _plan_known(plan: Plan, mine: VersionRow, row: VersionRow, policy: Policy) -> None:
+    if mine.foreign or row.foreign:
+        return
+    if mine.reference != row.reference:
+        plan.renamed.append((row.reference, mine.reference))
+    if mine.deleted_at is not None or row.deleted_at is not None:
+        if mine.deleted_at is None:
+            plan.gone_there.append(mine.reference)
+        elif row.deleted_at is None:
+            plan.gone_here[row.id] = mine.reference
+        return
+    newer = (row.edited_at or row.created_at) > (mine.edited_at or mine.created_at)
+    for word in ("description", "metadata", "ttl", "tags"):
+        values = getattr(mine, word), getattr(row, word)
+        if values[0] != values[1] and _decide(plan, policy, (word, mine.reference, *values), newer=newer):
+            plan.worded.add(("version", row.id))
+
+
+def _decide(plan: Plan, policy: Policy, matter: tuple[str, str, object, object], *, newer: bool) -> bool:
+    """Note a disagreement and return whether theirs is taken."""
+    taken = policy == "theirs" or (policy == "newest" and newer)
+    what, subject, mine, other = matter
+    texts = [None if value is None else str(value) for value in (mine, other)]
+    plan.decisions.append(Decision(what, subject, texts[0], texts[1], "theirs" if taken else "ours", None))
+    return taken
+
+
+# --- aliases ---
+
+
+def _plan_aliases(plan: Plan, ours: sqlite3.Connection, theirs: sqlite3.Connection, policy: AliasPolicy) -> None:
+    for key, target in plan.targets.items():
+        mine = {} if target.ours is None else union.alias_rows(ours, target.ours.id)
+        for name, row in union.alias_rows(theirs, key).items():
+            if row.version is None:
+                if name not in mine:
+                    plan.aliases.append(AliasStep(key, name, None, protected=False, history=True))
+            elif name not in mine:
+                _plan_new_alias(plan, ours, target, row)
+            else:
+                _plan_known_alias(plan, ours, target, (mine[name], row), policy)
+
+
+def _plan_new_alias(plan: Plan, ours: sqlite3.Connection, target: Target, row: AliasRow) -> None:
+    why = _unfit(plan, ours, target, row)
+    if why is None:
+        version = row.version or 0
+        plan.aliases.append(AliasStep(target.theirs.id, row.name, version, bool(row.protected), history=True))
+    elif row.name != LATEST:
+        subject = f"{target.name}:{row.name}"
+        plan.decisions.append(
+            Decision("alias", subject, None, _arrived(plan, ours, target, row.version or 0), "ours", why)
+        )
+
+
+def _unfit(plan: Plan, ours: sqlite3.Connection, target: Target, row: AliasRow) -> str | None:
+    """Say why an alias of theirs cannot be here: the version it names is deleted here, or in another artifact."""
+    version = row.version or 0
+    if version in plan.gone_here:
+        return "it names a version that is deleted here"
+    known = plan.known_versions.get(version)
+    if known is not None:
+        artifact, live = union.artifact_of(ours, known)
+        if target.ours is None or artifact != target.ours.id or not live:
+            return "it names a version that is in another artifact here"
+    return None
+
+
+def _plan_known_alias(
+    plan: Plan, ours: sqlite3.Connection, target: Target, pair: tuple[AliasRow, AliasRow], policy: AliasPolicy
+) -> None:
+    mine, row = pair
+    version = row.version or 0
+    if mine.version is not None and plan.known_versions.get(version) == mine.version:
+        return
+    why = _unfit(plan, ours, target, row)
+    if why is None and mine.protected and policy in ("theirs", "newest"):
+        why = "it is protected here"
+    newer = (row.moved_at or "") > (mine.moved_at or "")
+    wanted = policy in ("theirs", "both") or (policy == "newest" and newer)
+    taken: Literal["ours", "theirs", "both"] = "ours"
+    if wanted and why is None:
+        taken = "both" if policy == "both" else "theirs"
+        name = f"{BESIDE}{row.name}" if taken == "both" else row.name
+        if _beside_is_there(plan, ours, target, name, version):
+            return
+        plan.aliases.append(AliasStep(target.theirs.id, name, version, protected=False, history=False))
+    here = None if mine.version is None else union.references_by_id(ours, [mine.version])[mine.version]
+    there = _arrived(plan, ours, target, version)
+    plan.decisions.append(Decision("alias", f"{target.name}:{row.name}", here, there, taken, why))
+
+
+def _beside_is_there(plan: Plan, ours: sqlite3.Connection, target: Target, name: str, version: int) -> bool:
+    """Whether ``theirs/<alias>`` names that version already: the same file was merged before."""
+    if target.ours is None or not name.startswith(BESIDE):
+        return False
+    held = artifacts.alias_row(ours, target.ours.id, name)
+    return held is not None and held[0] == plan.known_versions.get(version)
+
+
+def _arrived(plan: Plan, ours: sqlite3.Connection, target: Target, version: int) -> str:
+    """Return the reference here of a version of theirs."""
+    known = plan.known_versions.get(version)
+    if known is not None:
+        return union.references_by_id(ours, [known])[known]
+    arrival = plan.arrivals.get(version)
+    return "" if arrival is None else f"{target.name}:v{arrival.number}"
+
+
+# --- edges ---
+
+
+def consumed_windows(connection: sqlite3.Connection) -> Iterator[list[tuple[int, int, str | None]]]:
+    """Yield the consumed edges of a project, some at a time."""
+    last = (0, 0)
+    while window := union.consumed_after(connection, last, 10 * _WINDOW):
+        yield window
+        last = window[-1][:2]
+
+
+def produced_windows(connection: sqlite3.Connection) -> Iterator[list[tuple[int, int]]]:
+    """Yield the produced edges of a project, some at a time."""
+    last = 0
+    while window := union.produced_after(connection, last, 10 * _WINDOW):
+        yield window
+        last = window[-1][0]
+
+
+def our_version(plan: Plan, version: int) -> int | None:
+    """Return our row of one of their versions, if there is one already, be it only a node."""
+    known = plan.known_versions.get(version)
+    arrival = plan.arrivals.get(version)
+    return arrival.node if known is None and arrival is not None else known
+
+
+def _plan_edges(plan: Plan, ours: sqlite3.Connection, theirs: sqlite3.Connection) -> None:
+    """Find edges of theirs that lead to what was here before, and second producers."""
+    for inputs in consumed_windows(theirs):
+        runs = sorted({plan.known_runs[run] for run, _, _ in inputs if run in plan.known_runs})
+        held = union.inputs_of(ours, runs) if runs else set()
+        for run, version, _ in inputs:
+            mine = plan.known_runs.get(run)
+            if mine is not None and (mine, our_version(plan, version)) not in held:
+                plan.risky = True
+    for outputs in produced_windows(theirs):
+        known = {version: our_version(plan, version) for version, _ in outputs}
+        producers = union.producers_of(ours, [key for key in known.values() if key is not None])
+        for version, run in outputs:
+            _plan_produced(plan, (ours, theirs), (known[version], version, run), producers)
+
+
+def _plan_produced(
+    plan: Plan,
+    connections: tuple[sqlite3.Connection, sqlite3.Connection],
+    edge: tuple[int | None, int, int],
+    producers: dict[int, int],
+) -> None:
+    mine, version, run = edge
+    if mine is None:
+        return
+    producer = producers.get(mine)
+    if producer is None:
+        plan.risky = True
+    elif producer != plan.known_runs.get(run):
+        ours, theirs = connections
+        reference = union.references_by_id(theirs, [version])[version]
+        makers = union.run_uid(ours, producer), union.run_uid(theirs, run)
+        plan.refuse(f"{reference} was produced by run {makers[0]} here and by run {makers[1]} there")
