@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeAlias
 
-from lineage.blobs import BlobFolder, Staging, temporary_staging
-from lineage.content import DraftEntry, listing
+from lineage.blobs import FORKED_DRAFT, INLINE_LIMIT, Staged, Staging, in_memory, temporary_staging
+from lineage.content import DraftEntry, held_bytes, listing
 from lineage.errors import ErrorKind, InvalidInputError, LineageError, StateError
 from lineage.jsondata import JsonObject, plain_object
 from lineage.manifests import manifest_digest
+from lineage.newfile import NewFile, opened
 from lineage.records import Entry, VersionRecord
-from lineage.references import resolve, uri_parts
-from lineage.system import full_disk_errors, storage_errors, walk_files
+from lineage.references import check_parts, resolve
+from lineage.statcache import users_cache
+from lineage.store import Store
+from lineage.system import full_disk_errors, is_own, large_file, storage_errors, walk_statuses
 from lineage.tree import Tree
 from lineage.values import (
     MAX_PATH,
     Digest,
     artifact_name,
+    callback,
     entry_path,
     file_path,
     is_uri,
@@ -33,6 +38,13 @@ from lineage.values import (
 )
 
 _NEW_FILE_MODES: Final = ("x", "w", "xb", "wb", "xt", "wt")
+_IN_MEMORY: Final = 1 << 20
+"""Bytes of new files that a draft keeps in memory."""
+_AT_ONCE: Final = 1_000
+"""Files of a folder that the cache and the project are asked about together: a connection each costs 0.4 ms."""
+
+_Found: TypeAlias = tuple[str, str, os.stat_result]
+"""A file, its path in the artifact, and its status from before it is read."""
 
 
 class _StagingHome:
@@ -41,13 +53,24 @@ class _StagingHome:
     A draft can be made with no project open; then the system's temporary folder serves, and logging copies.
     """
 
-    folder: BlobFolder | None = None
+    store: Store | None = None
 
     def new_staging(self) -> Staging:
-        if self.folder is not None:
+        if self.store is not None:
             with suppress(LineageError):  # a project moved away or made read-only since: the other place serves
-                return self.folder.new_staging()
+                return self.store.blobs.new_staging()
         return temporary_staging()
+
+    def held_digests(self, files: Sequence[_Found]) -> list[Digest | None]:
+        """Return the digest of each file that has not changed since it was read and whose bytes the project holds."""
+        if self.store is None:
+            return [None] * len(files)
+        known = users_cache().known([status for _, _, status in files])
+        sizes = {str(digest): file[2].st_size for digest, file in zip(known, files, strict=True) if digest is not None}
+        held: set[str] = set()
+        with suppress(LineageError):  # as above: then they are read
+            held = held_bytes(self.store.database, self.store.blobs, sizes)
+        return [digest if digest in held else None for digest in known]
 
 
 staging_home: Final = _StagingHome()
@@ -101,6 +124,7 @@ class Artifact:
         self._tree = Tree(self.name)
         self._turn = threading.Lock()
         self._staging: Staging | None = None
+        self._memory = os.getpid(), 0
         self._logged: tuple[Path, VersionRecord] | None = None
         self._being_logged = False
 
@@ -147,11 +171,9 @@ class Artifact:
         path, replace = entry_path(path), mode.startswith("w")
         (self._tree.refuse_clash if replace else self._tree.refuse_taken)(path)
         encoding = None if "b" in mode else text_encoding(encoding)
-        staging = self._stage()
-        written = staging.new_path()
+        written = NewFile(path, self._room_in_memory(), lambda: self._stage().new_path())
+        file = opened(written, mode, encoding)
         try:
-            with storage_errors("cannot write the new file"):
-                file = written.open(mode, encoding=encoding)
             try:
                 with full_disk_errors("cannot write the new file"):
                     yield file
@@ -159,10 +181,14 @@ class Artifact:
                 with storage_errors("cannot write the new file"):
                     file.close()
             self._check_open()
-            staged = staging.adopt(written)
+            if written.path is None:
+                staged = self._keep_in_memory(written.content())
+            else:
+                staged = self._stage().adopt(written.path)
         except BaseException:
-            with suppress(OSError):  # the first error is the one to tell
-                written.unlink()
+            if written.path is not None:
+                with suppress(OSError):  # the first error is the one to tell
+                    written.path.unlink()
             raise
         self._put([DraftEntry(Entry(path, staged.digest, staged.size), staged)], replace=replace)
 
@@ -190,12 +216,22 @@ class Artifact:
         self._check_open()
         source = file_path(local_path, "path of a file", kind=ErrorKind.SOURCE_INVALID)
         path = entry_path(name if name is not None else source.name)
-        item = self._staged_file(source, path)
-        self._put([item], replace=overwrite)
-        return item.entry
+        items: list[DraftEntry] = []
+        status = large_file(source)
+        if status is None:
+            items.append(self._staged_file(source, path))
+        else:
+            self._freeze([(str(source), path, status)], items, None)
+        self._put(items, replace=overwrite)
+        return items[0].entry
 
     def add_dir(
-        self, local_path: str | os.PathLike[str], name: str | None = None, *, overwrite: bool = False
+        self,
+        local_path: str | os.PathLike[str],
+        name: str | None = None,
+        *,
+        overwrite: bool = False,
+        progress: Callable[[int], None] | None = None,
     ) -> list[Entry]:
         """Add every file below a folder; all of them or, on any error, none.
 
@@ -205,6 +241,7 @@ class Artifact:
             local_path: The folder.
             name: Path in the artifact under which its files go.
             overwrite: Replace other content at the same paths.
+            progress: Told the bytes added, for a progress bar.
 
         Raises:
             InvalidInputError: It is no folder, holds a broken link, a loop, a FIFO, a socket, a device or a
@@ -216,8 +253,9 @@ class Artifact:
         prefix = "" if name is None else entry_path(name) + "/"
         items: list[DraftEntry] = []
         try:
-            for file, inside in walk_files(folder):
-                items.append(self._staged_file(file, entry_path(prefix + inside)))
+            files = ((file, entry_path(prefix + inside), status) for file, inside, status in walk_statuses(folder))
+            while some := list(islice(files, _AT_ONCE)):
+                self._freeze(some, items, callback(progress))
         except BaseException:
             self._drop(items)
             raise
@@ -272,9 +310,23 @@ class Artifact:
             self._check_open()
             self._tree.remove(path.path if isinstance(path, Entry) else path)
 
+    def _freeze(self, files: Sequence[_Found], items: list[DraftEntry], progress: Callable[[int], None] | None) -> None:
+        """Append entries of files as they are now; those that are known, and held by the project, are not read."""
+        read = []
+        for (source, path, status), known in zip(files, staging_home.held_digests(files), strict=True):
+            if known is not None and not is_own(status):
+                place = source if source.startswith("/") else os.path.abspath(source)  # noqa: PTH100 (the folder may change)
+                items.append(DraftEntry(Entry(path, known, status.st_size), None, place))
+            else:
+                small = self._stage().stage_small(source, status)
+                items.append(self._staged_file(Path(source), path) if small is None else _staged_entry(path, small))
+                read.append((status, Digest(items[-1].entry.digest)))
+            if progress is not None:
+                progress(status.st_size)
+        users_cache().note(read)
+
     def _staged_file(self, source: Path, path: str) -> DraftEntry:
-        staged = self._stage().stage_file(source)
-        return DraftEntry(Entry(path, staged.digest, staged.size), staged)
+        return _staged_entry(path, self._stage().stage_file(source))
 
     def _put(self, items: list[DraftEntry], *, replace: bool) -> None:
         """Add entries, all or none; what was staged for them goes if they cannot be."""
@@ -290,6 +342,18 @@ class Artifact:
         for item in items:
             if item.staged is not None and self._staging is not None:
                 self._staging.drop(item.staged)
+
+    def _room_in_memory(self) -> int:
+        """Return the bytes that a new file may have in memory: small files, as many as make up 1 MB."""
+        process, held = self._memory
+        if held and process != os.getpid():
+            raise StateError(FORKED_DRAFT)
+        return INLINE_LIMIT if held < _IN_MEMORY else 0
+
+    def _keep_in_memory(self, content: bytes) -> Staged:
+        with self._turn:
+            self._memory = os.getpid(), self._memory[1] + len(content)
+        return in_memory(content)
 
     def _stage(self) -> Staging:
         with self._turn:
@@ -325,6 +389,35 @@ def being_logged(artifact: Artifact) -> Iterator[None]:
 def draft_parts(artifact: Artifact) -> tuple[list[DraftEntry], Staging | None]:
     """Return what a draft holds, for whoever logs it."""
     return artifact._tree.items(), artifact._staging  # noqa: SLF001 (the one door for commit)
+
+
+def _staged_entry(path: str, staged: Staged) -> DraftEntry:
+    return DraftEntry(Entry(path, staged.digest, staged.size), staged)
+
+
+def read_lost(artifact: Artifact, store: Store) -> None:
+    """Read again what was known and not staged, and the project does not hold any more, or never did.
+
+    Call it inside ``store.storing()``, so that nothing more is lost.
+
+    Raises:
+        InvalidInputError: A file has changed since it was added: what was added is nowhere any more.
+    """
+    known = [item for item in artifact._tree.items() if item.staged is None and item.source is not None]  # noqa: SLF001 (the one door for commit)
+    held = held_bytes(store.database, store.blobs, {str(item.entry.digest): item.entry.size or 0 for item in known})
+    lost = [item for item in known if item.entry.digest not in held]
+    artifact._tree.put([_read_again(artifact, item) for item in lost], replace=True)  # noqa: SLF001
+
+
+def _read_again(artifact: Artifact, item: DraftEntry) -> DraftEntry:
+    staged = artifact._stage().stage_file(Path(item.source or ""))  # noqa: SLF001
+    if staged.digest != item.entry.digest:
+        message = (
+            f"{item.source!r} has changed since it was added as {item.entry.path!r}, and this project does not hold "
+            "what it was; add it again"
+        )
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_CHANGED)
+    return DraftEntry(item.entry, staged)
 
 
 def mark_logged(artifact: Artifact, project: Path, version: VersionRecord) -> None:
@@ -384,12 +477,12 @@ def _shared(entry: Entry, name: str | None) -> Entry:
 
 def _checked_reference(entry: Entry) -> Entry:
     """Return a reference if its columns can be stored: an entry can be made by hand."""
-    extra = plain_object(entry.extra, f"extra of {entry.path!r}")
+    extra = plain_object(entry.extra, f"extra of {entry.path!r}") if entry.extra != {} else {}
     digest = None if entry.digest is None else label(entry.digest, f"digest of {entry.path!r}", longest=MAX_PATH)
     if not is_uri(entry.uri):
         message = f"{entry.path!r}: {shown(entry.uri)} is no URI: an entry has stored bytes or a URI"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-    uri_parts(entry.uri or "")
+    check_parts(entry.uri or "")
     return Entry(entry.path, digest, _checked_size(entry), entry.uri, stored=False, extra=extra)
 
 

@@ -29,6 +29,7 @@ from lineage.system import (
     is_locked,
     note_own,
     open_source,
+    read_found,
     storage_error,
     storage_errors,
     sync_folder,
@@ -38,6 +39,7 @@ from lineage.values import Digest
 
 INLINE_LIMIT: Final = 16 * 1024
 """Bytes up to which a blob lies in the project file: creating a file costs 0.03-0.3 ms, a row 0.06-0.08."""
+FORKED_DRAFT: Final = "this draft was begun by the process that forked this one; make another for what is added here"
 COPY_BUFFER: Final = 1 << 20
 _FICLONE: Final = 0x40049409
 """Linux's ioctl that shares the extents of two files; ext4 refuses it, btrfs and XFS do it."""
@@ -53,12 +55,18 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """Bytes that a draft holds: a file of the staging folder, or a stretch of its spool."""
+    """Bytes that a draft holds: a file of the staging folder, a stretch of its spool, or `data` in memory."""
 
     digest: Digest
     size: int
     path: Path | None
     offset: int = 0
+    data: bytes | None = None
+
+
+def in_memory(data: bytes) -> Staged:
+    """Return small contents that a draft keeps in memory."""
+    return Staged(Digest(blake3(data).hexdigest()), len(data), None, data=data)
 
 
 class Staging:
@@ -123,6 +131,11 @@ class Staging:
         message = f"{str(path)!r} changes while it is read; log it when its writer is done"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_CHANGED)
 
+    def stage_small(self, path: str, status: os.stat_result) -> Staged | None:
+        """Copy a small file that a walk has just found; None where :meth:`stage_file` has to look closer."""
+        data = read_found(path, status, INLINE_LIMIT)
+        return None if data is None else self._spool_bytes(data)
+
     def adopt(self, path: Path) -> Staged:
         """Take over a file written under a name that :meth:`new_path` gave."""
         with storage_errors("cannot stage bytes"), path.open("rb", buffering=0) as source:
@@ -149,8 +162,7 @@ class Staging:
 
     def _refuse_fork(self) -> None:
         if os.getpid() != self._owner:
-            message = "this draft was begun by the process that forked this one; make another for what is added here"
-            raise StateError(message)
+            raise StateError(FORKED_DRAFT)
 
     def _spool_bytes(self, data: bytes) -> Staged:
         self._refuse_fork()

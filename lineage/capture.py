@@ -218,8 +218,8 @@ def process_is_alive(pid: int, process: str) -> bool | None:
     """
     if pid <= 0:  # kill() would take these for groups of processes
         return None
-    here = _identity()
-    if not here or not process:
+    here = host().process
+    if not here or not process or (pid, process) == (os.getpid(), here):
         return _answers(pid)
     boot, started, namespace = (*process.split(":"), "", "")[:3]
     own_boot, _, own_namespace = here.split(":")

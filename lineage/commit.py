@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from lineage.aliases import Mover, move_alias
-from lineage.artifact import Artifact, being_logged, draft_parts, is_logged, logged_as, mark_logged
+from lineage.artifact import Artifact, being_logged, draft_parts, is_logged, logged_as, mark_logged, read_lost
 from lineage.content import RowsAhead, listing, put_bytes, put_listing, put_manifest
 from lineage.errors import ErrorKind, InvalidInputError, StateError
 from lineage.jsondata import JsonObject, JsonValue, plain_object
@@ -116,8 +116,10 @@ def log_draft(store: Store, draft: Artifact, request: LogRequest) -> VersionReco
 def _log_first(store: Store, draft: Artifact, request: LogRequest) -> VersionRecord:
     with being_logged(draft):
         metadata = _checked_words(draft)
-        with store.storing(), store.writing() if _is_light(draft) else nullcontext():
-            record = _log(store, draft, metadata, request)
+        with store.storing():
+            read_lost(draft, store)
+            with store.writing() if _is_light(draft) else nullcontext():
+                record = _log(store, draft, metadata, request)
         mark_logged(draft, store.path, record)
     return record
 

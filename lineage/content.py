@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from blake3 import blake3
@@ -13,7 +14,7 @@ from blake3 import blake3
 from lineage.blobs import COPY_BUFFER, INLINE_LIMIT, BlobFolder, Staged, Staging
 from lineage.database import Database
 from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, NotFoundError
-from lineage.manifests import manifest_digest, split
+from lineage.manifests import split
 from lineage.records import Entry
 from lineage.statements import content as rows
 from lineage.statements.portable import is_absent
@@ -30,15 +31,23 @@ CHUNK: Final = 1 << 20
 """Bytes of every piece but the last of a large blob inside the project file."""
 _CHUNKS_AHEAD: Final = 8
 
+_AT_ONCE: Final = 64
+"""Small blobs written by one statement, 1 MB at most."""
+
 Work = Callable[[sqlite3.Connection], None]
 
 
 @dataclass(frozen=True, slots=True)
 class DraftEntry:
-    """An entry of a draft; `staged` is None where the bytes are stored already or are not ours."""
+    """An entry of a draft; `staged` is None where the bytes are stored already or are not ours.
+
+    Attributes:
+        source: A file that is known to hold these bytes, so that they can be read where they are stored no more.
+    """
 
     entry: Entry
     staged: Staged | None
+    source: str | None = None
 
 
 @dataclass(slots=True)
@@ -106,7 +115,7 @@ def put_bytes(
             lambda connection: rows.insert_blobs(connection, [(f.digest, f.size) for f in files]), rows=len(files)
         )
     small = [one for one in staged.values() if one.path is None]
-    if staging is not None:
+    if small:
         _put_small(ahead, small, staging)
 
 
@@ -120,53 +129,62 @@ def _not_inside(database: Database, files: list[Staged]) -> list[Staged]:
 
 
 def _refuse_foreign(database: Database, blobs: BlobFolder, entries: Sequence[DraftEntry]) -> None:
-    """Refuse entries taken from a version of another project, or one deleted since: their bytes are not here.
-
-    A row does not prove that a file is there: a ``gc`` on a full disk may have got no further than the file.
-    """
-    shared = {str(item.entry.digest): item.entry for item in entries if item.staged is None and item.entry.stored}
-    if not shared:
-        return
-    with database.read() as connection:
-        known = rows.known_blobs(connection, list(shared))
-        inside = rows.held_inside(connection, list(shared))
-    missing = [
-        entry
-        for digest, entry in shared.items()
-        if digest not in known or not (digest in inside or blobs.has(Digest.parse(digest), entry.size or 0))
-    ]
+    """Refuse entries taken from a version of another project, or one deleted since: their bytes are not here."""
+    shared = [item.entry for item in entries if item.staged is None and item.source is None and item.entry.stored]
+    held = held_bytes(database, blobs, {str(entry.digest): entry.size or 0 for entry in shared})
+    missing = sorted(entry.path for entry in shared if entry.digest not in held)
     if missing:
-        paths = ", ".join(sorted(entry.path for entry in missing)[:5])
+        paths = ", ".join(missing[:5])
         message = f"the bytes of {paths} are not in this project; download them and add them as files"
         raise InvalidInputError(message, kind=ErrorKind.CONTENT_MISSING)
 
 
-def _put_small(ahead: RowsAhead, small: Sequence[Staged], staging: Staging) -> None:
+def held_bytes(database: Database, blobs: BlobFolder, wanted: Mapping[str, int]) -> set[str]:
+    """Return which of these digests, given with their sizes, have their bytes in this project.
+
+    A row does not prove that a file is there: a ``gc`` on a full disk may have got no further than the file.
+    """
+    if not wanted:
+        return set()
+    with database.read() as connection:
+        held = rows.held_inside(connection, list(wanted))
+        beside = [digest for digest in wanted if digest not in held]
+        known = rows.known_blobs(connection, beside) if beside else set()
+    return held | {digest for digest in known if blobs.has(Digest.parse(digest), wanted[digest])}
+
+
+def _put_small(ahead: RowsAhead, small: Sequence[Staged], staging: Staging | None) -> None:
     with ahead.database.read() as connection:
         held = rows.held_inside(connection, [one.digest for one in small])
-    for one in small:
-        if one.digest not in held:
-            ahead.add(_small_blob(one, staging), rows=2, size=one.size)
+    new = iter([one for one in small if one.digest not in held])
+    while some := list(islice(new, _AT_ONCE)):
+        ahead.add(_small_blobs(some, staging), rows=2 * len(some), size=sum(one.size for one in some))
 
 
-def _small_blob(one: Staged, staging: Staging) -> Work:
+def _small_blobs(some: Sequence[Staged], staging: Staging | None) -> Work:
     def write(connection: sqlite3.Connection) -> None:
-        rows.insert_blobs(connection, [(one.digest, one.size)])
-        rows.insert_chunks(connection, [(staging.read(one), one.digest)])
+        rows.insert_blobs(connection, [(one.digest, one.size) for one in some])
+        rows.insert_chunks(connection, ((_staged_bytes(one, staging), one.digest) for one in some))
 
     return write
 
 
+def _staged_bytes(one: Staged, staging: Staging | None) -> bytes:
+    if one.data is not None or staging is None:
+        return one.data or b""
+    return staging.read(one)
+
+
 def put_listing(ahead: RowsAhead, entries: Sequence[Entry]) -> Content:
     """Store the parts of a sorted listing that are new, and return what its manifest is made of."""
-    parts = list(split(entries))
+    parts, digest = split(entries)
     with ahead.database.read() as connection:
-        known = rows.known_parts(connection, [digest for digest, _ in parts])
-    for digest, part in parts:
-        if digest not in known:
-            ahead.add(_part(digest, part), rows=len(part) + 1)
+        known = rows.known_parts(connection, [one for one, _ in parts])
+    for one, part in parts:
+        if one not in known:
+            ahead.add(_part(one, part), rows=len(part) + 1)
     size = sum(entry.size or 0 for entry in entries)
-    return Content(manifest_digest(entries), len(entries), size, tuple(digest for digest, _ in parts))
+    return Content(digest, len(entries), size, tuple(one for one, _ in parts))
 
 
 def _part(digest: Digest, entries: Sequence[Entry]) -> Work:

@@ -13,8 +13,10 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
+
+from blake3 import blake3
 
 from lineage.blobs import Reader, copy_hashed
 from lineage.content import damaged, open_blob, read_small
@@ -27,6 +29,7 @@ from lineage.values import Digest
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 Progress = Callable[[int], None]
+_SMALL = 1 << 16
 _AT_ONCE = 250
 """Entries whose small contents are read from the project file together, 4 MB at most."""
 
@@ -62,7 +65,10 @@ def download(  # noqa: PLR0913 (what is brought from where to where, and how str
         root.mkdir(parents=True, exist_ok=True)
         if exact:
             _clear_way(root, [entry.path for entry in entries])
-        with _opened(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as top:
+        with (
+            _opened(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as descriptor,
+            closing(_Folders(descriptor)) as top,
+        ):
             for start in range(0, len(entries), _AT_ONCE):
                 _bring_some(store, entries[start : start + _AT_ONCE], top, progress, missing=missing_references)
         if exact:
@@ -96,7 +102,7 @@ def _refuse_store(store: Store, root: Path, entries: Iterable[Entry], *, exact: 
         raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
 
 
-def _bring_some(store: Store, entries: list[Entry], top: int, progress: Progress | None, *, missing: bool) -> None:
+def _bring_some(store: Store, entries: list[Entry], top: _Folders, progress: Progress | None, *, missing: bool) -> None:
     """Bring entries whose small contents are read together: a connection for each would cost 0.4 ms a file."""
     wanted = [entry for entry in entries if not _is_there(top, entry)]
     if progress is not None:
@@ -113,18 +119,16 @@ def _bring_some(store: Store, entries: list[Entry], top: int, progress: Progress
             logging.getLogger("lineage").warning("left out: %s", error)
 
 
-def _bring(store: Store, entry: Entry, held: bytes | None, top: int, progress: Progress | None) -> None:
+def _bring(store: Store, entry: Entry, held: bytes | None, top: _Folders, progress: Progress | None) -> None:
     with nullcontext(io.BytesIO(held)) if held is not None else reader_of(store, entry) as source:
         if source is not None:
-            *folders, name = entry.path.split("/")
-            with _descended(top, folders) as folder:
-                _write(folder, name, source, entry, progress)
+            folders, _, name = entry.path.rpartition("/")
+            _write(top.folder(folders), name, source, entry, progress)
 
 
-def _is_there(top: int, entry: Entry) -> bool:
-    *folders, name = entry.path.split("/")
-    with _descended(top, folders) as folder:
-        return _is_right(folder, name, entry)
+def _is_there(top: _Folders, entry: Entry) -> bool:
+    folders, _, name = entry.path.rpartition("/")
+    return _is_right(top.folder(folders), name, entry)
 
 
 @contextmanager
@@ -196,21 +200,51 @@ def _is_right(folder: int, name: str, entry: Entry) -> bool:
             return False
         if entry.size is not None and status.st_size != entry.size:
             return False
+        if status.st_size <= _SMALL:  # a buffer for large files costs as much as hashing a small one
+            return blake3(found.read(_SMALL + 1)).hexdigest() == expected
         return copy_hashed(found, None)[0] == expected
 
 
-@contextmanager
-def _descended(top: int, folders: list[str]) -> Iterator[int]:
-    """Give a descriptor of the folder below `top`, made where it is missing; no link is followed."""
+class _Folders:
+    """Descriptors of the folder below the root that was asked for last: entries come sorted, many to a folder.
+
+    Args:
+        top: The root.
+    """
+
+    def __init__(self, top: int) -> None:
+        self._top = top
+        self._path = ""
+        self._last: int | None = None
+
+    def folder(self, path: str) -> int:
+        """Return a descriptor of a folder, made where it is missing, until the next call; no link is followed."""
+        if not path:
+            return self._top
+        if self._last is None or path != self._path:
+            self.close()
+            self._last, self._path = _descend(self._top, path.split("/")), path
+        return self._last
+
+    def close(self) -> None:
+        """Close the folder."""
+        if self._last is not None:
+            os.close(self._last)
+            self._last = None
+
+
+def _descend(top: int, folders: list[str]) -> int:
+    """Return a descriptor of the folder below `top`, made where it is missing; no link is followed."""
     current = os.dup(top)
     try:
         for name in folders:
             below = _enter(current, name)
             os.close(current)
             current = below
-        yield current
-    finally:
+    except BaseException:
         os.close(current)
+        raise
+    return current
 
 
 def _enter(parent: int, name: str) -> int:

@@ -1,7 +1,8 @@
 """Walks along the edges: ancestors, descendants, paths, cycles, and the extracted networkx graph.
 
-Breadth first, a level at a time, a statement a level, nothing recursive: a lineage 100,000 runs deep is only a
-long loop. networkx receives what a walk found; it never sees the whole store unless asked to.
+Breadth first, a level at a time, a statement a level, or one for all levels where they are narrow: a lineage
+100,000 runs deep is only a long loop. networkx receives what a walk found; it never sees the whole store unless
+asked to.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from lineage.errors import CycleError
 from lineage.records import Node
@@ -69,14 +70,59 @@ def walk(connection: sqlite3.Connection, starts: Iterable[Key], *, up: bool, dep
     reached = Reached()
     runs = reached.add("run", (start.row for start in starts if start.kind == "run"), 0)
     versions = reached.add("version", (start.row for start in starts if start.kind == "version"), 0)
-    level = 0
+    level, thin = 0, True
     while (runs or versions) and (depth is None or level < depth):
+        if thin and len(runs) + len(versions) <= _THIN and not (runs and versions):
+            kind: Kind = "run" if runs else "version"
+            level, kind, frontier, thin = _follow_thread(
+                connection, reached, kind, runs or versions, (level, depth), up=up
+            )
+            runs, versions = (frontier, []) if kind == "run" else ([], frontier)
+            continue
         level += 1
         beyond_runs = _neighbours(connection, "run", runs, up=up)
         beyond_versions = _neighbours(connection, "version", versions, up=up)
         versions = reached.add("version", (row for _, row in beyond_runs), level)
         runs = reached.add("run", (row for _, row in beyond_versions), level)
     return reached
+
+
+_THIN: Final = 8
+"""Nodes of a level up to which a history is followed as a thread."""
+_DUPLICATES: Final = 64
+"""Nodes met again, beyond those met for the first time, at which it turns out to be none."""
+
+
+def _follow_thread(  # noqa: PLR0913 (a walk under way)
+    connection: sqlite3.Connection,
+    reached: Reached,
+    kind: Kind,
+    rows: Sequence[int],
+    levels: tuple[int, int | None],
+    *,
+    up: bool,
+) -> tuple[int, Kind, list[int], bool]:
+    """Go on with a walk by one statement for all levels, for as long as they are narrow.
+
+    Returns:
+        Where it stopped: the level, the kind and rows of its new nodes, and whether another thread may follow.
+    """
+    start, limit = levels
+    level, new, again = start, list(rows), -len(rows)
+    seen = (reached.versions, reached.runs)
+    is_run = int(kind == "run")
+    for a_run, row, depth in (edges.thread_up if up else edges.thread_down)(connection, is_run, rows):
+        if start + depth > level:  # the level before is complete
+            if len(new) > _THIN or again > _DUPLICATES or level == limit:
+                return level, "run" if is_run else "version", sorted(new), again <= _DUPLICATES
+            level, new, is_run = start + depth, [], a_run
+        if row in seen[a_run]:
+            again += 1
+        else:
+            seen[a_run][row] = level
+            new.append(row)
+            again = max(again - 1, 0)
+    return level, "run" if is_run else "version", [], True
 
 
 def nodes(connection: sqlite3.Connection, reached: Reached) -> list[Node]:

@@ -93,7 +93,7 @@ class Run(RunFacts, Handle):
         """Return the versions it consumed, of one artifact type or of all."""
         with self._store.database.read() as connection:
             keys = [key for key, _ in edges.inputs(connection, self._current(connection).key)]
-        return _of_type(load_versions(self._store, keys), type)
+            return _of_type(load_versions(self._store, keys), type)
 
     def used_as(self) -> dict[str, str]:
         """Return what it used versions as, by reference, where it said so."""
@@ -105,13 +105,13 @@ class Run(RunFacts, Handle):
         """Return the versions it produced, of one artifact type or of all; what it reproduced is apart."""
         with self._store.database.read() as connection:
             keys = edges.outputs(connection, self._current(connection).key)
-        return _of_type(load_versions(self._store, keys), type)
+            return _of_type(load_versions(self._store, keys), type)
 
     def reproduced(self) -> list[Version]:
         """Return the versions whose content it logged once more."""
         with self._store.database.read() as connection:
             keys = edges.reproductions(connection, self._current(connection).key)
-        return load_versions(self._store, keys)
+            return load_versions(self._store, keys)
 
     def update(
         self,
@@ -189,7 +189,7 @@ class Version(VersionFacts, Handle):
         """Return the links that stand for this version in collections."""
         with self._store.database.read() as connection:
             keys = artifacts.links_to(connection, self._current(connection).source)
-        return load_versions(self._store, keys)
+            return load_versions(self._store, keys)
 
     def refresh(self) -> Self:
         """Read the record again and return this handle."""
@@ -377,19 +377,19 @@ class Version(VersionFacts, Handle):
         """Return the run that produced it; None if no run did. Runs that made it once more: reproduced_by."""
         with self._store.database.read() as connection:
             run = edges.producer(connection, self._current(connection).source)
-        return load_runs(self._store, [run])[0] if run is not None else None
+            return load_runs(self._store, [run])[0] if run is not None else None
 
     def reproduced_by(self) -> list[Run]:
         """Return the runs that logged the same content later: evidence that it can be made again."""
         with self._store.database.read() as connection:
             keys = edges.reproducers(connection, self._current(connection).source)
-        return load_runs(self._store, keys)
+            return load_runs(self._store, keys)
 
     def used_by(self) -> list[Run]:
         """Return the runs that consumed it, oldest first."""
         with self._store.database.read() as connection:
             keys = edges.consumers(connection, self._current(connection).source)
-        return load_runs(self._store, keys)
+            return load_runs(self._store, keys)
 
     def diff(self, other: Version) -> comparison.Comparison:
         """Return what changed from this version to another.

@@ -65,7 +65,7 @@ def open(
     file = find_project() if path is None else file_path(path, "path of a project file")
     store = open_store(file, create=create, read_only=read_only, timeout=timeout)
     if not store.database.read_only:
-        staging_home.folder = store.blobs
+        staging_home.store = store
     return Project(store)
 
 

@@ -64,7 +64,7 @@ class Questions:
         """
         with self._store.database.read() as connection:
             key = find_run(connection, _text(run, "run"))
-        return load_runs(self._store, [key])[0]
+            return load_runs(self._store, [key])[0]
 
     def runs(  # noqa: PLR0913 (each narrows the list, all but the first by keyword)
         self,
@@ -136,7 +136,7 @@ class Questions:
         at = None if as_of is None else moment(as_of, "as_of")
         with self._store.database.read() as connection:
             key = find_version(connection, parsed, at, deleted=include_deleted)
-        return load_versions(self._store, [key])[0]
+            return load_versions(self._store, [key])[0]
 
     def version_by_uid(self, uid: str) -> Version:
         """Return the version with this uid, whatever its artifact is called by now, also a deleted one.
@@ -300,14 +300,14 @@ class Questions:
 
     def depends_on(self, node: AnyNode, other: AnyNode) -> bool:
         """Return whether `other` lies upstream of `node`; nothing depends on itself."""
-        start, goal = self._key(other), self._key(node)
         with self._store.database.read() as connection:
+            start, goal = self._key(other), self._key(node)
             return start != goal and graph.find_path(connection, start, goal) is not None
 
     def path(self, node: AnyNode, other: AnyNode) -> list[Node]:
         """Return a shortest chain of edges from `node` to `other`, down- or upstream; empty if there is none."""
-        start, goal = self._key(node), self._key(other)
         with self._store.database.read() as connection:
+            start, goal = self._key(node), self._key(other)
             found = graph.find_path(connection, start, goal)
             if found is None:
                 found = list(reversed(graph.find_path(connection, goal, start) or []))
@@ -315,8 +315,8 @@ class Questions:
 
     def common_ancestors(self, node: AnyNode, other: AnyNode) -> list[Node]:
         """Return what lies upstream of both, nearest first; depths are to the nearer of the two."""
-        keys = self._key(node), self._key(other)
         with self._store.database.read() as connection:
+            keys = self._key(node), self._key(other)
             first, second = (graph.walk(connection, [key], up=True).without([key]) for key in keys)
             return graph.nodes(connection, graph.common(first, second))
 

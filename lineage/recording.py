@@ -49,7 +49,7 @@ def resolve_version(
 
 
 def _source(connection: sqlite3.Connection, version: int) -> int:
-    return artifacts.version_records(connection, [version])[0].source
+    return artifacts.linked_version(connection, version) or version
 
 
 def _known_foreign(connection: sqlite3.Connection, version: Version) -> int:

@@ -88,6 +88,16 @@ def uri_parts(uri: str) -> SplitResult:
         raise InvalidInputError(f"{shown(uri)} is no URI: {error}", kind=ErrorKind.SOURCE_INVALID) from error
 
 
+def check_parts(uri: str) -> None:
+    """Refuse a URI that cannot be taken apart; only brackets and signs beyond ASCII can make it so.
+
+    Raises:
+        InvalidInputError: It cannot be.
+    """
+    if not uri.isascii() or "[" in uri or "]" in uri:  # looking closer takes 3 of the 9 µs of an entry
+        uri_parts(uri)
+
+
 def local_path(uri: str) -> Path:
     """Return the path of a ``file:`` URI.
 

@@ -85,7 +85,9 @@ class Handle(ABC):
             >>> [node.type for node in data.ancestors()]
             ['load']
         """
-        return related(self._store, self.live_key(), up=True, depth=depth, keep=Keep.of(kind, types, job_types))
+        keep = Keep.of(kind, types, job_types)
+        with self._store.database.read():
+            return related(self._store, self.live_key(), up=True, depth=depth, keep=keep)
 
     def descendants(
         self,
@@ -96,7 +98,9 @@ class Handle(ABC):
         job_types: Iterable[str] | None = None,
     ) -> list[Node]:
         """Return all that lies downstream, nearest first: what was made from this. Arguments as for ancestors."""
-        return related(self._store, self.live_key(), up=False, depth=depth, keep=Keep.of(kind, types, job_types))
+        keep = Keep.of(kind, types, job_types)
+        with self._store.database.read():
+            return related(self._store, self.live_key(), up=False, depth=depth, keep=keep)
 
     def graph(
         self,

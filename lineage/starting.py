@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Final
 
 from lineage import capture
@@ -43,14 +44,12 @@ def start_run(  # noqa: PLR0913 (each is a word users of W&B know, all but two b
         row["code"] = json_text(capture.code_of(listed(command, "command")).document())
     checked_tags = [run_tag(tag) for tag in listed(tags, "tags")]
     inputs = listed_versions(use, "use")
-    environment = capture.environment()
+    environment = _environment()
     with noted_outside(store, inputs, "consumed", str(row["uid"])), store.writing() as connection:
         runs.mark_crashed(connection, runs.crashed_runs(connection))
         key = _resumed(connection, id, resume)
         if key is None:
-            row["environment"] = runs.insert_environment(
-                connection, environment.digest(), json_text(environment.document())
-            )
+            row["environment"] = runs.insert_environment(connection, *environment)
             row["name"] = row["name"] or run_name(runs.next_run_number(connection))
             key = runs.insert_run(connection, row)
         else:
@@ -63,6 +62,19 @@ def start_run(  # noqa: PLR0913 (each is a word users of W&B know, all but two b
         (record,) = runs.run_records(connection, [key])
         next_step = runs.run_next_step(connection, key)
     return ActiveRun(store, record, next_step)
+
+
+@cache
+def _environment() -> tuple[str, str]:
+    """Return digest and text of this process's environment, which is captured once: 0.2 ms a run."""
+    captured = capture.environment()
+    return captured.digest(), json_text(captured.document())
+
+
+@cache
+def _code() -> str:
+    """Return the text of this process's code, which is captured once."""
+    return json_text(capture.code().document())
 
 
 def _run_row(  # noqa: PLR0913 (a row has these columns)
@@ -78,7 +90,7 @@ def _run_row(  # noqa: PLR0913 (a row has these columns)
         "status": RunStatus.RUNNING,
         "config": json_text(plain_object(config, "config")),
         "notes": None if notes is None else prose(notes, "notes"),
-        "code": json_text(capture.code().document()),
+        "code": _code(),
         "host": owner.host,
         "user": owner.user,
         "pid": owner.pid,

@@ -267,6 +267,32 @@ def open_source(path: Path) -> Iterator[BinaryIO]:
         yield source
 
 
+def read_found(path: str, status: os.stat_result, limit: int) -> bytes | None:
+    """Return the bytes of a small file whose status a walk has just found: 15 µs, where :func:`open_source` takes 60.
+
+    Returns:
+        None where that one has to look closer: the file is larger than `limit`, not regular, ours, or not as it was.
+    """
+    if status.st_size > limit or is_own(status):  # before it is opened: see is_own
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+    try:
+        before = os.fstat(descriptor)
+        data = os.read(descriptor, limit + 1) if stat.S_ISREG(before.st_mode) else b""
+        after = os.fstat(descriptor)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    states = {(one.st_size, one.st_mtime_ns, one.st_ino, one.st_dev) for one in (status, before, after)}
+    return data if len(states) == 1 and len(data) == status.st_size else None
+
+
+_LARGE: Final = 1 << 20
+"""Bytes: read and copied in a millisecond, which is what asking the cache and the project costs."""
 _NO_FILE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
@@ -279,8 +305,23 @@ def _refuse_source(path: Path, status: os.stat_result) -> None:
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
 
 
+def large_file(path: Path) -> os.stat_result | None:
+    """Return the status of a regular file that takes longer to read than to look up; None of any other."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):  # whoever opens it says what is wrong
+        return None
+    return status if status.st_size >= _LARGE and stat.S_ISREG(status.st_mode) else None
+
+
 def walk_files(root: Path) -> Iterator[tuple[Path, str]]:
-    """Yield every file below a folder with its path inside, in a fixed order.
+    """Yield every file below a folder with its path inside, in a fixed order; raises as :func:`walk_statuses`."""
+    for path, inside, _ in walk_statuses(root):
+        yield Path(path), inside
+
+
+def walk_statuses(root: Path) -> Iterator[tuple[str, str, os.stat_result]]:
+    """Yield every file below a folder with its path inside and its status, in a fixed order.
 
     Raises:
         InvalidInputError: `root` is no folder, or something below it is neither file nor folder, a broken link
@@ -290,48 +331,53 @@ def walk_files(root: Path) -> Iterator[tuple[Path, str]]:
     if not os.path.isdir(root):  # noqa: PTH112 (pathlib's raises where a name is too long)
         message = f"no folder {str(root)!r}"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-    for folder in (real := Path(os.path.realpath(root)), *real.parents):
-        _refuse_blobs(folder)
-    waiting = [(root, "", frozenset({_identity(root)}))]
+    for around in (real := Path(os.path.realpath(root)), *real.parents):
+        _refuse_blobs(around, around.stat())
+    waiting = [(str(root), "", frozenset({_identity(root.stat())}))]
     while waiting:
         folder, prefix, above = waiting.pop()
-        with storage_errors("cannot read the folder"):
-            names = sorted(child.name for child in folder.iterdir())
-        for name in names:
-            path, inside = folder / name, prefix + name
-            mode = _mode(path)
-            if stat.S_ISDIR(mode):
-                identity = _identity(path)
+        with storage_errors("cannot read the folder"), os.scandir(folder) as found:
+            children = sorted(found, key=_name)
+        for child in children:
+            inside = prefix + child.name
+            status = _status(child)
+            if stat.S_ISDIR(status.st_mode):
+                identity = _identity(status)
                 if identity in above:
-                    message = f"{str(path)!r} is a link to a folder that holds it; remove the loop"
+                    message = f"{child.path!r} is a link to a folder that holds it; remove the loop"
                     raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-                _refuse_blobs(path)
-                waiting.append((path, inside + "/", above | {identity}))
+                _refuse_blobs(child.path, status)
+                waiting.append((child.path, inside + "/", above | {identity}))
             else:
-                yield path, inside
+                yield child.path, inside, status
 
 
-def _refuse_blobs(folder: Path) -> None:
-    if is_own(folder.stat()):
+def _name(child: os.DirEntry[str]) -> str:
+    return child.name
+
+
+def _refuse_blobs(folder: Path | str, status: os.stat_result) -> None:
+    if is_own(status):
         message = f"{str(folder)!r} holds the blobs of a project that is open here; they are no data to log"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
 
 
-def _mode(path: Path) -> int:
+def _status(child: os.DirEntry[str]) -> os.stat_result:
+    """Return the status of what a name leads to; refuse what is neither a file nor a folder."""
+    path = child.path
     try:
-        mode = path.stat().st_mode
+        status = child.stat()
     except FileNotFoundError as error:
-        message = f"{str(path)!r} is a broken link; remove it or restore its target"
+        message = f"{path!r} is a broken link; remove it or restore its target"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID) from error
     except OSError as error:
-        message = f"{str(path)!r} cannot be followed: {error.strerror}"
+        message = f"{path!r} cannot be followed: {error.strerror}"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID) from error
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        message = f"{str(path)!r} is a FIFO, a socket or a device; log files and folders"
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        message = f"{path!r} is a FIFO, a socket or a device; log files and folders"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-    return mode
+    return status
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
+def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino

@@ -28,6 +28,7 @@ _VERSION_LIKE = re.compile(r"[vV]\d+")
 _VERSION = re.compile(r"v(0|[1-9][0-9]{0,17})", re.ASCII)
 _TAG = re.compile(r"[\w\-]+(?:[ ]+[\w\-]+)*")
 _DRIVE = re.compile(r"[A-Za-z]:", re.ASCII)
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]*(?:/[A-Za-z0-9_][A-Za-z0-9_.\- ]*)*", re.ASCII)
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s\x00-\x1f\x7f]+", re.ASCII)
 
 LATEST: Final = "latest"
@@ -387,6 +388,8 @@ def entry_path(path: object) -> str:
             a control character, a part longer than 255 bytes, or is not UTF-8.
     """
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if isinstance(text, str) and len(text) <= MAX_PATH_PART and _PLAIN_PATH.fullmatch(text):
+        return text  # as nearly all are; the rest is looked at piece by piece
     if not isinstance(text, str) or not is_encodable(text):
         raise _bad_path(path, "it is not UTF-8 text")
     if not text or text.startswith("/"):

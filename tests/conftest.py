@@ -27,7 +27,8 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each test work in a folder of its own, with no project open and none named by the environment."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LINEAGE_PROJECT", raising=False)
-    monkeypatch.setattr(staging_home, "folder", None)
+    monkeypatch.setattr(staging_home, "store", None)
+    monkeypatch.setenv("LINEAGE_CACHE", str(tmp_path / ".cache"))
 
 
 @pytest.fixture

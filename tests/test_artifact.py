@@ -159,7 +159,7 @@ def test_new_file_of_a_taken_path_is_refused_unless_it_replaces(project: lineage
 @pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt(), OSError(2, "no file", "other")], ids=repr)
 def test_new_file_whose_block_fails_adds_nothing(project: lineage.Project, error: BaseException) -> None:
     """The exception goes on as it is, no temporary file stays, and the same path can be written again."""
-    artifact = draft("d", {"b": "x"})
+    artifact = draft("d", {"b": b"x" * 20_000})
     staged = sorted(path.name for path in project.blob_folder.rglob("*"))
 
     with pytest.raises(type(error)) as caught, artifact.new_file("a", "wb") as file:
@@ -171,7 +171,24 @@ def test_new_file_whose_block_fails_adds_nothing(project: lineage.Project, error
     assert sorted(path.name for path in project.blob_folder.rglob("*")) == staged
     with artifact.new_file("a") as file:
         file.write("again")
-    assert contents(artifact) == {"a": b"again", "b": b"x"}
+    assert contents(artifact) == {"a": b"again", "b": b"x" * 20_000}
+
+
+def test_add_dir_tells_the_bytes_it_has_added(tmp_path: Path) -> None:
+    """What it was told adds up to the whole, and an error of the caller's own leaves the draft as it was."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name, size in (("a", 5), ("b", 20_000)):
+        (folder / name).write_bytes(b"x" * size)
+    told: list[int] = []
+    artifact = Artifact("d", "t")
+
+    artifact.add_dir(folder, progress=told.append)
+
+    assert told == [5, 20_000]
+    with pytest.raises(ZeroDivisionError):
+        artifact.add_dir(folder, "again", progress=lambda count: told.append(count // 0))
+    assert [entry.path for entry in artifact.entries] == ["a", "b"]
 
 
 def test_new_file_with_text_that_has_no_bytes_adds_nothing() -> None:
@@ -707,8 +724,8 @@ def test_staging_home_is_that_of_the_last_project_that_can_be_written(project: l
     """A project opened for reading is nothing to stage in."""
     lineage.open(project.file, read_only=True)
 
-    assert staging_home.folder is not None
-    assert staging_home.folder.root == project.blob_folder
+    assert staging_home.store is not None
+    assert staging_home.store.blobs.root == project.blob_folder
     with unchanged(project):
         draft("d", {"a": "1"})
 

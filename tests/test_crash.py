@@ -91,7 +91,7 @@ def log(run: lineage.ActiveRun, say: Callable[..., None], name: str, files: dict
 def serve() -> None:
     """Fork a child for each job that is asked for on stdin; tell pid, what it says and how it ended on stdout."""
     lineage.open(Path(sys.argv[1]) / "warm.lineage").start_run().finish()  # git and packages are read once
-    staging_home.folder = None
+    staging_home.store = None
     logging.getLogger("lineage").setLevel(logging.ERROR)
     for line in sys.stdin:
         child = os.fork()

@@ -251,3 +251,31 @@ def test_path_through_a_chain_100_000_deep_is_whole(chain: lineage.Project) -> N
 def test_verify_of_a_chain_100_000_deep_finds_no_cycle(chain: lineage.Project) -> None:
     """The check for cycles is a long loop and no recursion."""
     assert [one for one in chain.verify().problems if one.kind == "cycle"] == []
+
+
+@pytest.mark.parametrize("shape", ["thread", "hub with a history", "ladder", "narrow, wide, narrow"])
+def test_walk_along_a_thread_reaches_what_networkx_reaches(shape: str) -> None:
+    """One statement follows all levels while they are narrow; where they are not, the walk goes on by levels."""
+    steps = {
+        "thread": [Step((place,), 1) for place in range(120)],
+        "hub with a history": [
+            *(Step((place,), 1) for place in range(40)),
+            *(Step((40, place), 1) for place in range(40, 120)),
+        ],
+        "ladder": [Step((max(0, place - 1), place), 1) for place in range(120)],
+        "narrow, wide, narrow": [
+            *(Step((place,), 1) for place in range(20)),
+            *(Step((20,), 1) for _ in range(30)),
+            Step(tuple(range(21, 51)), 1),
+            *(Step((place,), 1) for place in range(51, 80)),
+        ],
+    }[shape]
+    with built(steps) as (project, graph):
+        last = f"thing:v{len(steps) - 1}"
+        for limit in (None, 7, 50):
+            expected = nx.single_source_shortest_path_length(graph.reverse(), last, cutoff=limit)
+            del expected[last]
+            assert depths(project.ancestors(last, depth=limit)) == expected
+            expected = nx.single_source_shortest_path_length(graph, "root:v0", cutoff=limit)
+            del expected["root:v0"]
+            assert depths(project.descendants("root:v0", depth=limit)) == expected

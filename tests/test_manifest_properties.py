@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import tempfile
@@ -18,6 +19,7 @@ from invariants import assert_store_sound
 from strategies import contents, entry_paths, trees
 
 import lineage
+from lineage import manifests
 from lineage.manifests import manifest_digest, part_digest, split
 from lineage.records import Entry
 
@@ -135,8 +137,9 @@ def test_parts_cover_a_listing_exactly(paths: list[str]) -> None:
     """In order, without gap or overlap; a part begins where the rule says, and nowhere else."""
     listing = [Entry(path, f"{crc32(path.encode()):064x}", 1) for path in sorted(paths)]
 
-    parts = list(split(listing))
+    parts, whole = split(listing)
 
+    assert whole == manifest_digest(listing)
     assert [entry for _, part in parts for entry in part] == listing
     assert all(part and digest == part_digest(part) for digest, part in parts)
     begins = [part[0].path for _, part in parts]
@@ -154,7 +157,7 @@ def test_parts_of_neighbours_are_shared(place: int, how: str) -> None:
     else:
         new = Entry(listing[place].path + ("x" if how == "added" else ""), "f" * 64, 2)
         other = [*listing[: place + (how == "added")], new, *listing[place + 1 :]]
-    before, after = ({digest for digest, _ in split(one)} for one in (listing, other))
+    before, after = ({digest for digest, _ in split(one)[0]} for one in (listing, other))
 
     assert len(before) > 15
     assert len(after - before) <= 2
@@ -232,3 +235,22 @@ def test_incremental_draft_adds_to_the_newest_version(old: dict[str, bytes], new
             assert version.number == (0 if merged == old else 1)
         del made
         assert_store_sound(project)
+
+
+references = st.builds(
+    Entry,
+    path=st.just("a b/c.txt"),
+    digest=st.none() | st.text(),
+    size=st.none() | st.integers(min_value=0, max_value=2**62),
+    uri=st.text(min_size=1),
+    stored=st.booleans(),
+    extra=st.dictionaries(st.text(), st.none() | st.text() | st.integers() | st.floats(allow_nan=False), max_size=3),
+)
+
+
+@given(references)
+def test_line_of_a_reference_is_sorted_json_and_its_path(entry: Entry) -> None:
+    """What is put together by hand, for speed, is what json.dumps gives: digests of versions rest on it."""
+    source = {"uri": entry.uri, "digest": entry.digest, "size": entry.size, "extra": dict(entry.extra)}
+
+    assert manifests._line(entry) == f"{json.dumps(source, sort_keys=True)} {entry.path}\n"

@@ -163,12 +163,14 @@ def fill(draft: Artifact, source: str | Path, inside: str | None = None) -> None
         draft.add_reference(source, inside)
         return
     path = Path(source)
-    prefix = f"{inside}/" if inside else ""
-    files = [(file, prefix + name) for file, name in walk_files(path)] if path.is_dir() else [(path, inside)]
-    total = sum(_size_of(file) for file, _ in files) if sys.stderr.isatty() else 0
+    is_folder = path.is_dir()
+    files = (file for file, _ in walk_files(path)) if is_folder else [path]
+    total = sum(map(_size_of, files)) if sys.stderr.isatty() else 0
     with progress(f"log {draft.name}", total) as tell:
-        for file, name in files:
-            entry = draft.add_file(file, name)
+        if is_folder:
+            draft.add_dir(path, inside or None, progress=tell)
+        else:
+            entry = draft.add_file(path, inside)
             if tell is not None:
                 tell(entry.size or 0)
 

@@ -152,6 +152,12 @@ def insert_link(connection: sqlite3.Connection, version: int, source: int) -> No
     connection.execute("INSERT INTO link (version, source) VALUES (?, ?)", (version, source))
 
 
+def linked_version(connection: sqlite3.Connection, version: int) -> int | None:
+    """Return the version that a link stands for; None if it is no link."""
+    row = connection.execute("SELECT source FROM link WHERE version = ?", (version,)).fetchone()
+    return row[0] if row else None
+
+
 def is_collection(connection: sqlite3.Connection, artifact: int) -> bool:
     """Whether an artifact holds links, and so nothing else; also where all of them were removed."""
     row = connection.execute(

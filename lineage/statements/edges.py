@@ -1,17 +1,18 @@
 """Statements over the edges, and one step of a walk along them.
 
 Nodes are integer keys, runs' and versions' apart. A step takes a whole frontier as one sorted JSON parameter:
-a statement a level is 2-3 times faster than the recursive CTE at a million nodes (design.md, section 5).
+a statement a level is 2-3 times faster than the recursive CTE at a million nodes (design.md, section 5). Where a
+history is a thread, thousands of levels of a node or two, the recursive CTE is: it saves a statement a level.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from lineage.jsondata import JsonObject, json_text
 from lineage.records import Node
-from lineage.statements import json_array
+from lineage.statements import row_array
 
 
 def insert_consumed(connection: sqlite3.Connection, run: int, version: int, use_as: str | None) -> None:
@@ -81,29 +82,56 @@ def reproductions(connection: sqlite3.Connection, run: int) -> list[int]:
 def step_inputs(connection: sqlite3.Connection, runs: Iterable[int]) -> list[tuple[int, int]]:
     """Return (run, version) for what these runs consumed: one level upstream."""
     return connection.execute(
-        "SELECT c.run, c.version FROM json_each(?) n JOIN consumed c ON c.run = n.value", (json_array(runs),)
+        "SELECT c.run, c.version FROM json_each(?) n JOIN consumed c ON c.run = n.value", (row_array(runs),)
     ).fetchall()
 
 
 def step_producers(connection: sqlite3.Connection, versions: Iterable[int]) -> list[tuple[int, int]]:
     """Return (version, run) for what produced these versions: one level upstream."""
     return connection.execute(
-        "SELECT p.version, p.run FROM json_each(?) n JOIN produced p ON p.version = n.value", (json_array(versions),)
+        "SELECT p.version, p.run FROM json_each(?) n JOIN produced p ON p.version = n.value", (row_array(versions),)
     ).fetchall()
 
 
 def step_outputs(connection: sqlite3.Connection, runs: Iterable[int]) -> list[tuple[int, int]]:
     """Return (run, version) for what these runs produced: one level downstream."""
     return connection.execute(
-        "SELECT p.run, p.version FROM json_each(?) n JOIN produced p ON p.run = n.value", (json_array(runs),)
+        "SELECT p.run, p.version FROM json_each(?) n JOIN produced p ON p.run = n.value", (row_array(runs),)
     ).fetchall()
 
 
 def step_consumers(connection: sqlite3.Connection, versions: Iterable[int]) -> list[tuple[int, int]]:
     """Return (version, run) for what consumed these versions: one level downstream."""
     return connection.execute(
-        "SELECT c.version, c.run FROM json_each(?) n JOIN consumed c ON c.version = n.value", (json_array(versions),)
+        "SELECT c.version, c.run FROM json_each(?) n JOIN consumed c ON c.version = n.value", (row_array(versions),)
     ).fetchall()
+
+
+def thread_up(connection: sqlite3.Connection, is_run: int, rows: Iterable[int]) -> Iterator[tuple[int, int, int]]:
+    """Yield (is it a run, row, depth) upstream of nodes of one kind, level by level, a node as often as it is met."""
+    return connection.execute(
+        """WITH RECURSIVE up (is_run, node, depth) AS (
+             SELECT :is_run, value, 0 FROM json_each(:rows)
+             UNION ALL SELECT 1, p.run, up.depth + 1 FROM up JOIN produced p ON p.version = up.node WHERE up.is_run = 0
+             UNION ALL SELECT 0, c.version, up.depth + 1 FROM up JOIN consumed c ON c.run = up.node
+                       WHERE up.is_run = 1)
+           SELECT is_run, node, depth FROM up""",
+        {"is_run": is_run, "rows": row_array(rows)},
+    )
+
+
+def thread_down(connection: sqlite3.Connection, is_run: int, rows: Iterable[int]) -> Iterator[tuple[int, int, int]]:
+    """Yield the same downstream of nodes of one kind."""
+    return connection.execute(
+        """WITH RECURSIVE down (is_run, node, depth) AS (
+             SELECT :is_run, value, 0 FROM json_each(:rows)
+             UNION ALL SELECT 1, c.run, down.depth + 1 FROM down JOIN consumed c ON c.version = down.node
+                       WHERE down.is_run = 0
+             UNION ALL SELECT 0, p.version, down.depth + 1 FROM down JOIN produced p ON p.run = down.node
+                       WHERE down.is_run = 1)
+           SELECT is_run, node, depth FROM down""",
+        {"is_run": is_run, "rows": row_array(rows)},
+    )
 
 
 def use_as_of(connection: sqlite3.Connection, runs: Iterable[int]) -> dict[tuple[int, int], str]:
@@ -111,7 +139,7 @@ def use_as_of(connection: sqlite3.Connection, runs: Iterable[int]) -> dict[tuple
     rows = connection.execute(
         """SELECT c.run, c.version, c.use_as FROM json_each(?) n JOIN consumed c ON c.run = n.value
            WHERE c.use_as IS NOT NULL""",
-        (json_array(runs),),
+        (row_array(runs),),
     )
     return {(run, version): use_as for run, version, use_as in rows}
 
@@ -121,7 +149,7 @@ def run_nodes(connection: sqlite3.Connection, keys: Iterable[int], depths: dict[
     rows = connection.execute(
         """SELECT r.id, r.uid, r.name, r.job_type, r.deleted_at IS NOT NULL
            FROM json_each(?) n JOIN run r ON r.id = n.value""",
-        (json_array(keys),),
+        (row_array(keys),),
     )
     return [Node("run", uid, name, job, depths[key], bool(gone)) for key, uid, name, job, gone in rows]
 
@@ -131,7 +159,7 @@ def version_nodes(connection: sqlite3.Connection, keys: Iterable[int], depths: d
     rows = connection.execute(
         """SELECT v.id, a.name || ':v' || v.number, a.type, v.deleted_at IS NOT NULL AND a.project IS NULL
            FROM json_each(?) n JOIN version v ON v.id = n.value JOIN artifact a ON a.id = v.artifact""",
-        (json_array(keys),),
+        (row_array(keys),),
     )
     return [Node("version", ref, ref, kind, depths[key], bool(gone)) for key, ref, kind, gone in rows]
 
@@ -141,7 +169,7 @@ def run_attributes(connection: sqlite3.Connection, keys: Iterable[int]) -> list[
     rows = connection.execute(
         """SELECT r.id, r.uid, r.name, coalesce(r.job_type, ''), r.status, r.started_at, r.deleted_at IS NOT NULL
            FROM json_each(?) n JOIN run r ON r.id = n.value""",
-        (json_array(keys),),
+        (row_array(keys),),
     )
     return [
         (
@@ -169,7 +197,7 @@ def version_attributes(connection: sqlite3.Connection, keys: Iterable[int]) -> l
                   (SELECT json_group_array(l.name) FROM alias l WHERE l.version = v.id)
            FROM json_each(?) n JOIN version v ON v.id = n.value
            JOIN artifact a ON a.id = v.artifact JOIN manifest m ON m.id = v.manifest""",
-        (json_array(keys),),
+        (row_array(keys),),
     )
     return [
         (

@@ -6,6 +6,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from lineage.capture import host as this_host
 from lineage.capture import process_is_alive
@@ -101,41 +102,41 @@ def runs_called(connection: sqlite3.Connection, text: str) -> list[tuple[int, st
 
 def run_records(connection: sqlite3.Connection, keys: Sequence[int]) -> list[RunRecord]:
     """Return the records of runs, in the order of `keys`; one whose process is gone is crashed."""
+    wanted = json_array(keys)
+    environments = dict(
+        connection.execute(
+            """SELECT e.id, e.document FROM environment e
+               WHERE e.id IN (SELECT r.environment FROM json_each(?) n JOIN run r ON r.id = n.value)""",
+            (wanted,),
+        ).fetchall()
+    )  # apart, as many runs share one, which may be long
     rows = connection.execute(
-        """SELECT r.id, r.uid, r.name, r.job_type, r."group", r.status, r.config, r.summary, r.notes,
-                  (SELECT json_group_array(t.tag) FROM run_tag t WHERE t.run = r.id),
-                  r.exit_code, r.error, r.code, e.document, r.host, r.user, r.started_at, r.ended_at, r.deleted_at,
-                  r.pid, r.process
-           FROM json_each(?) wanted JOIN run r ON r.id = wanted.value LEFT JOIN environment e ON e.id = r.environment
-           ORDER BY wanted.key""",
-        (json_array(keys),),
+        """SELECT r.id, r.uid, r.name, r.job_type, r."group", r.status, r.config, r.summary, r.code, r.environment,
+                  r.notes, (SELECT json_group_array(t.tag) FROM run_tag t WHERE t.run = r.id),
+                  r.exit_code, r.error, r.host, r.user, r.started_at, r.ended_at, r.deleted_at, r.pid, r.process
+           FROM json_each(?) wanted JOIN run r ON r.id = wanted.value ORDER BY wanted.key""",
+        (wanted,),
     )
-    return [_run_record(row) for row in rows]
+    return [_run_record(row, environments) for row in rows]
 
 
-def _run_record(row: tuple) -> RunRecord:  # type: ignore[type-arg]  # the STRICT table vouches for the columns' types
-    key, uid, name, job_type, group, status, config, summary, notes, tags, exit_code, error, code, *rest = row
-    environment, host, user, started_at, ended_at, deleted_at, pid, process = rest
+_STATUSES: Final = {str(status): status for status in RunStatus}
+
+
+def _run_record(row: tuple, environments: Mapping[int, str]) -> RunRecord:  # type: ignore[type-arg]  # the STRICT table vouches for the columns' types
+    key, uid, name, job, group, status, config, summary, code, environment, notes, tags, *rest, pid, process = row
+    known = _STATUSES[status]
     return RunRecord(
-        key=key,
-        id=uid,
-        name=name,
-        job_type=job_type,
-        group=group,
-        status=RunStatus.CRASHED if _is_dead(status, host, pid, process) else RunStatus(status),
-        config=parse_object(config),
-        summary=parse_object(summary),
-        notes=notes,
-        tags=tuple(sorted(json.loads(tags))),
-        exit_code=exit_code,
-        error=error,
-        code=parse_object(code),
-        environment=parse_object(environment or "{}"),
-        host=host,
-        user=user,
-        started_at=started_at,
-        ended_at=ended_at,
-        deleted_at=deleted_at,
+        key,
+        uid,
+        name,
+        job,
+        group,
+        RunStatus.CRASHED if known is RunStatus.RUNNING and _is_dead(status, rest[2], pid, process) else known,
+        (config, summary, code, environments.get(environment, "{}")),
+        notes,
+        () if tags == "[]" else tuple(sorted(json.loads(tags))),
+        *rest,
     )
 
 
