@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -97,9 +97,21 @@ if os.geteuid() == 0:
 
 def python(program: str, *arguments: str, nobody: bool = False) -> subprocess.CompletedProcess[str]:
     """Run a program that imports lineage, in the working directory; if told, as a user without rights."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-c", (_DROP if nobody else "") + program, *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    with _for_everybody() if nobody else nullcontext(ROOT) as root:
+        environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-c", (_DROP if nobody else "") + program, *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+@contextmanager
+def _for_everybody() -> Iterator[Path]:
+    """Give a copy of the library that every user may read, as an installed one is; a checkout may be closed."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name in ("lineage", "schema"):
+            shutil.copytree(ROOT / name, root / name)
+        root.chmod(0o755)
+        yield root
 
 
 @pytest.fixture
