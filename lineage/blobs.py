@@ -111,7 +111,7 @@ class Staging:
             return self._spool_bytes(head)
         path = self.new_path()
         with storage_errors("cannot stage bytes"), _removed_on_error(path), path.open("xb") as target:
-            digest, size = copy_hashed(_Chained(head, source), target)
+            digest, size = copy_hashed(_Chained(head, source), target.write)
         return Staged(digest, size, path)
 
     def stage_file(self, path: Path) -> Staged:
@@ -439,15 +439,15 @@ def temporary_staging() -> Staging:
 
 
 def copy_hashed(
-    source: Reader, target: BinaryIO | None, progress: Callable[[int], None] | None = None
+    source: Reader, write: Callable[[bytes], object] | None, progress: Callable[[int], None] | None = None
 ) -> tuple[Digest, int]:
-    """Read `source` to its end, write it to `target` if there is one, and return digest and size of the bytes."""
+    """Read `source` to its end, `write` each piece if told how, and return digest and size of the bytes."""
     hasher = blake3()
     size = 0
     while data := source.read(COPY_BUFFER):
         hasher.update(data)
-        if target is not None:
-            target.write(data)
+        if write is not None:
+            write(data)
         size += len(data)
         if progress is not None:
             progress(len(data))

@@ -15,6 +15,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from blake3 import blake3
 
@@ -30,6 +31,7 @@ from lineage.values import Digest
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 Progress = Callable[[int], None]
 _SMALL = 1 << 16
+_LARGE = 8 << 20
 _AT_ONCE = 250
 """Entries whose small contents are read from the project file together, 4 MB at most."""
 
@@ -148,7 +150,8 @@ def _write(folder: int, name: str, source: Reader, entry: Entry, progress: Progr
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(temporary, flags, 0o666, dir_fd=folder), "wb") as target:  # noqa: PTH123 (relative to a descriptor)
         try:
-            digest, _ = copy_hashed(source, target, progress)
+            with _writer(target, entry.size or 0) as write:
+                digest, _ = copy_hashed(source, write, progress)
             target.flush()
             check_bytes(digest, entry)
             _make_room(folder, name)
@@ -157,6 +160,29 @@ def _write(folder: int, name: str, source: Reader, entry: Entry, progress: Progr
             with suppress(FileNotFoundError):  # renamed already
                 os.unlink(temporary, dir_fd=folder)
             raise
+
+
+@contextmanager
+def _writer(target: BinaryIO, size: int) -> Iterator[Callable[[bytes], object]]:
+    """Give what writes pieces in order; those of a large file in a thread, while this one reads and hashes the next.
+
+    All of that lets go of the interpreter: with two cores, reading and hashing costs little time of its own.
+    """
+    if size < _LARGE:
+        yield target.write
+        return
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 (10 ms; large files only)
+
+    with ThreadPoolExecutor(1) as pool:
+        last = pool.submit(target.write, b"")
+
+        def write(data: bytes) -> None:
+            nonlocal last
+            last.result()
+            last = pool.submit(target.write, data)
+
+        yield write
+        last.result()
 
 
 def check_bytes(digest: str, entry: Entry) -> None:

@@ -294,7 +294,7 @@ class Version(VersionFacts, Handle):
                 )
                 raise StorageError(message, kind=ErrorKind.CONTENT_MISSING)
             fetched = io.BytesIO()
-            digest, _ = copy_hashed(source, fetched)
+            digest, _ = copy_hashed(source, fetched.write)
         check_bytes(digest, entry)
         fetched.seek(0)
         return fetched

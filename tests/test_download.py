@@ -69,6 +69,32 @@ def test_download_into_a_new_folder_brings_each_file(project: lineage.Project, c
     assert below(folder) == {"a": content, "in/deep/b": content}
 
 
+def test_download_of_a_file_of_many_megabytes_has_all_its_pieces_in_order(project: lineage.Project) -> None:
+    """They are written by another thread than the one that reads them."""
+    content = b"".join(b"%015d\n" % number for number in range(600_000))
+    version = log(project, {"a": content})
+
+    version.download("out")
+
+    assert Path("out/a").read_bytes() == content
+
+
+def test_download_of_a_file_of_many_megabytes_that_is_stopped_leaves_nothing(project: lineage.Project) -> None:
+    """An error of the callback waits for the piece that is being written, and then comes through."""
+    version = log(project, {"a": b"x" * 10_000_000})
+    told: list[int] = []
+
+    def stop(count: int) -> None:
+        told.append(count)
+        if len(told) > 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        version.download("out", progress=stop)
+
+    assert below(Path("out")) == {}
+
+
 def test_download_of_more_files_than_one_read_takes_brings_all(project: lineage.Project) -> None:
     """Small files are read in groups, and none falls between two."""
     files: dict[str, str | bytes] = {f"{number:03}": str(number) for number in range(501)}
@@ -667,11 +693,12 @@ def may_mount() -> bool:
     return shutil.which("unshare") is not None and subprocess.run(["unshare", "-rm", "true"]).returncode == 0
 
 
-def test_download_to_a_full_disk_leaves_whole_files_only(project: lineage.Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [3_000_000, 12_000_000])
+def test_download_to_a_full_disk_leaves_whole_files_only(project: lineage.Project, tmp_path: Path, size: int) -> None:
     """What does not fit is not there, not even in part, and the message says why."""
     if not may_mount():
         pytest.skip("needs user and mount namespaces (unshare -rm)")
-    log(project, {"a": "x" * 100_000, "b": "y" * 3_000_000})
+    log(project, {"a": "x" * 100_000, "b": "y" * size})
     (tmp_path / "out").mkdir()
     mounted = 'mount -t tmpfs -o size=1m none "$1"; shift; exec "$@"'
 

@@ -111,6 +111,7 @@ RULES: Final[dict[str, Rule]] = {
             f"{ARTIFACT}words_edited_are_kept_by_save",
             f"{ARTIFACT}edits_are_not_kept_without_save",
             f"{ARTIFACT}content_of_a_logged_one_is_final",
+            f"{ARTIFACT}save_leaves_the_edits_of_others",
         ),
     ),
     "2.6/2": Rule(
@@ -119,6 +120,7 @@ RULES: Final[dict[str, Rule]] = {
             f"{ARTIFACT}aliases_edited_are_kept_by_save",
             f"{ARTIFACT}alias_of_another_version_moves",
             f"{ARTIFACT}aliases_of_a_link_are_its_own",
+            f"{ARTIFACT}save_moves_no_alias_that_was_not_touched",
         ),
     ),
     "2.6/3": Rule("tags", (f"{ARTIFACT}tags_edited_are_kept_by_save", f"{ARTIFACT}save_keeps_all_or_nothing")),
