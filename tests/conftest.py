@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,8 @@ T = TypeVar("T")
 settings.register_profile("default", deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
 settings.register_profile("ci", settings.get_profile("default"), max_examples=100, derandomize=True)
 settings.register_profile("nightly", settings.get_profile("default"), max_examples=1_000)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background; the programs under test inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default"))
 
 
