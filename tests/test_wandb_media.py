@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from wandb_drawer import Drawer
 
 import lineage.wandb.data_types as wandb
 from lineage.jsondata import json_text
@@ -26,30 +27,6 @@ pillow = pytest.importorskip("PIL.Image")
 
 BOX = {"position": {"minX": 0.1, "maxX": 0.2, "minY": 0.3, "maxY": 0.4}, "class_id": 1, "scores": {"iou": 0.5}}
 CENTRED = {"position": {"middle": [5, 5], "width": 2, "height": 2}, "domain": "pixel"}
-
-
-class Drawer:
-    """Files of an artifact in a folder: sink and source."""
-
-    def __init__(self, folder: Path) -> None:
-        self.files: dict[str, bytes] = {}
-        self.folder = folder
-
-    def write(self, path: str, data: bytes) -> str:
-        assert self.files.setdefault(path, data) == data
-        return digest_of(data)
-
-    def copy(self, path: str, local_path: str) -> str:
-        return self.write(path, Path(local_path).read_bytes())
-
-    def read(self, path: str) -> bytes:
-        return self.files[path]
-
-    def fetch(self, path: str) -> Path:
-        target = self.folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(self.files[path])
-        return target
 
 
 @pytest.fixture

@@ -4,35 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wandb_drawer import Drawer
 
 from lineage.jsondata import json_text
 from lineage.wandb import plot
 from lineage.wandb.data_types import Table
 from lineage.wandb.errors import Error
-from lineage.wandb.sdk.data_types.files import digest_of
 from lineage.wandb.sdk.data_types.registry import by_type
-
-
-class Drawer(dict[str, bytes]):
-    """Files of an artifact in memory: sink and source."""
-
-    def write(self, path: str, data: bytes) -> str:
-        self[path] = data
-        return digest_of(data)
-
-    def copy(self, path: str, local_path: str) -> str:  # type: ignore[override]  # a sink's, not a dict's
-        raise NotImplementedError
-
-    def read(self, path: str) -> bytes:
-        return self[path]
-
-    def fetch(self, path: str) -> Any:
-        raise NotImplementedError
 
 
 @pytest.fixture

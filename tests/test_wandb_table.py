@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wandb_drawer import Drawer
 
 import lineage.wandb.data_types as ours
 from lineage.errors import InvalidInputError
@@ -27,31 +28,6 @@ from lineage.wandb.sdk.data_types import column_types
 from lineage.wandb.sdk.data_types.column_types import from_json, to_json, type_of
 from lineage.wandb.sdk.data_types.files import digest_of
 from lineage.wandb.sdk.data_types.table import Table
-
-
-class Drawer:
-    """Files of an artifact in memory: sink and source."""
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self.files: dict[str, bytes] = {}
-        self.folder = folder
-
-    def write(self, path: str, data: bytes) -> str:
-        assert self.files.setdefault(path, data) == data
-        return digest_of(data)
-
-    def copy(self, path: str, local_path: str) -> str:
-        return self.write(path, Path(local_path).read_bytes())
-
-    def read(self, path: str) -> bytes:
-        return self.files[path]
-
-    def fetch(self, path: str) -> Path:
-        assert self.folder is not None
-        target = self.folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(self.files[path])
-        return target
 
 
 def there_and_back(table: Table, drawer: Drawer | None = None) -> Table:
