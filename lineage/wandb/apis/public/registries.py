@@ -172,7 +172,11 @@ class Registries(Paginator[Registry]):
         per_page: int = 100,
         start: str | None = None,
     ) -> Collections:
-        """Return the collections of these registries, one registry after the other."""
+        """Return the collections of these registries, one registry after the other.
+
+        Raises:
+            CommError: The filter or order cannot be, which is a ValueError too.
+        """
         found = [one for registry in self._items for one in registry.collections(filter, order)]
         return Collections(found, per_page=per_page, start=start)
 
@@ -184,7 +188,11 @@ class Registries(Paginator[Registry]):
         per_page: int = 100,
         start: str | None = None,
     ) -> Paginator[Artifact]:
-        """Return the versions that are linked in these registries, one registry after the other."""
+        """Return the versions that are linked in these registries, one registry after the other.
+
+        Raises:
+            CommError: The filter or order cannot be, which is a ValueError too.
+        """
         found = [one for registry in self._items for one in registry.versions(filter, order)]
         return Paginator(found, per_page=per_page, start=start)
 
@@ -200,7 +208,11 @@ class Collections(Paginator[ArtifactCollection]):
         per_page: int = 100,
         start: str | None = None,
     ) -> Paginator[Artifact]:
-        """Return the versions that are linked in these collections, one collection after the other."""
+        """Return the versions that are linked in these collections, one collection after the other.
+
+        Raises:
+            CommError: The filter or order cannot be, which is a ValueError too.
+        """
         found = [one for collection in self._items for one in collection.versions(filter, order)]
         return Paginator(found, per_page=per_page, start=start)
 
