@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import networkx as nx
+import pytest
 from conftest import draft
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,8 +20,10 @@ from invariants import assert_store_sound
 import lineage
 from lineage.sealing import compute_seal
 
-examples = settings(max_examples=1_000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 20)
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+examples = settings(max_examples=1_000 if NIGHTLY else 20)
 """An example builds up to nine projects: a quarter of a second and more."""
+pytestmark = pytest.mark.timeout(3_600 if NIGHTLY else 300)  # a law cut off in the midst of an example looks broken
 
 CONTENTS = ("", "same", "x" * 20_000)
 NAMES = ("data", "model")
