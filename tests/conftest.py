@@ -11,9 +11,12 @@ from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
+from ledger import ledger, pytest_addoption, pytest_terminal_summary
 
 import lineage
 from lineage.artifact import staging_home
+
+__all__ = ["ledger", "pytest_addoption", "pytest_terminal_summary"]  # hooks and a fixture, for pytest to find
 
 T = TypeVar("T")
 

@@ -1,0 +1,135 @@
+"""The ledger of promises: which test shows which promise, with how many cases, and which planted bugs it caught.
+
+A test that carries ``@pytest.mark.faults(promises, faults, what)`` is one line of the table that is printed after the
+tests; tests of one mark share a line. ``ledger.case()`` counts what was tried, ``with ledger.catches("bug"):`` runs
+the same check on a library with a bug planted in it, and fails unless the check does.
+
+    python -m pytest -m faults                                         the short form, minutes
+    python -m pytest -m faults --faults=long --faults-table=FILE       the long form; FILE gets the table
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from tabulate import tabulate
+
+BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+HEADS = ["promise", "faults", "check", "test", "cases", "bugs planted", "caught", "seconds"]
+
+
+@dataclass
+class Ledger:
+    """What one test tried."""
+
+    long: bool
+    cases: int = 0
+    planted: list[str] = field(default_factory=list)
+    caught: list[str] = field(default_factory=list)
+
+    def case(self, number: int = 1) -> None:
+        """Count what was tried and held."""
+        self.cases += number
+
+    @contextmanager
+    def catches(self, bug: str) -> Iterator[None]:
+        """Fail unless the check inside fails: it runs on a library that has this bug."""
+        self.planted.append(bug)
+        with pytest.raises((AssertionError, pytest.fail.Exception)):
+            yield
+        self.caught.append(bug)
+
+
+@dataclass
+class Line:
+    """One line of the table."""
+
+    tests: set[str] = field(default_factory=set)
+    cases: int = 0
+    planted: set[str] = field(default_factory=set)
+    caught: set[str] = field(default_factory=set)
+    seconds: float = 0.0
+    failed: bool = False
+
+    def add(self, report: pytest.TestReport, found: Any) -> None:
+        """Add what one test tells."""
+        path, _, name = report.nodeid.partition("::")
+        self.tests.add(f"{Path(path).stem}::{name.partition('[')[0]}")
+        self.cases += found["cases"]
+        self.planted |= set(found["planted"])
+        self.caught |= set(found["caught"])
+        self.seconds += report.duration
+        self.failed |= report.failed
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the form of the checks, and where their table goes."""
+    group = parser.getgroup("faults")
+    group.addoption("--faults", choices=["short", "long"], default="short", help="how much the checks of faults try")
+    group.addoption("--faults-table", metavar="FILE", help="write the table of promises into this file")
+
+
+@pytest.fixture
+def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
+    """Count what this test tries."""
+    made = Ledger(long=request.config.getoption("--faults") == "long")
+    yield made
+    mark = request.node.get_closest_marker("faults")
+    assert mark is not None, "a test with a ledger names its promise: @pytest.mark.faults(promises, faults, what)"
+    found = {"mark": list(mark.args), "cases": made.cases, "planted": made.planted, "caught": made.caught}
+    request.node.user_properties.append(("faults", found))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print the table of the promises that this run has tried, and write it down where asked."""
+    reports = [one for some in terminalreporter.stats.values() for one in some if isinstance(one, pytest.TestReport)]
+    lines = gathered(reports)
+    if not lines:
+        return
+    table = rendered(lines, "github")
+    terminalreporter.section("promises")
+    terminalreporter.write_line(rendered(lines, "simple"))
+    target = config.getoption("--faults-table")
+    if target:
+        write(Path(target), table)
+
+
+def gathered(reports: list[pytest.TestReport]) -> dict[tuple[str, ...], Line]:
+    """Return the lines of the table, by the marks of their tests."""
+    calls = {one.nodeid: one for one in reports if one.when == "call"}
+    lines: dict[tuple[str, ...], Line] = {}
+    for report in reports:
+        for name, found in cast("list[tuple[str, Any]]", report.user_properties):
+            if name == "faults" and report.when == "teardown" and report.nodeid in calls:
+                lines.setdefault(tuple(found["mark"]), Line()).add(calls[report.nodeid], found)
+    return dict(sorted(lines.items(), key=lambda one: (int(one[0][0].split()[0][1:]), one[0])))
+
+
+def rendered(lines: dict[tuple[str, ...], Line], form: str) -> str:
+    """Return the table as text."""
+    rows = [
+        [
+            *mark,
+            ", ".join(f"`{test}`" if form == "github" else test for test in sorted(line.tests)),
+            "FAILED" if line.failed else line.cases,
+            ", ".join(sorted(line.planted)) if form == "github" else len(line.planted),
+            len(line.caught),
+            round(line.seconds, 1),
+        ]
+        for mark, line in lines.items()
+    ]
+    return tabulate(rows, HEADS, tablefmt=form, disable_numparse=True)
+
+
+def write(path: Path, table: str) -> None:
+    """Put the table between its marks, and leave the rest of the file."""
+    text = path.read_text("utf-8")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    path.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", "utf-8")
