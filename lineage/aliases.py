@@ -5,8 +5,10 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from lineage.capture import host
 from lineage.errors import ConflictError, ErrorKind
 from lineage.statements import artifacts
+from lineage.values import timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,11 @@ class Mover:
     at: str
     user: str
     run: int | None = None
+
+    @classmethod
+    def now(cls, run: int | None = None) -> Mover:
+        """Return whoever runs this program, at this moment."""
+        return cls(timestamp(), host().user, run)
 
 
 def move_alias(  # noqa: PLR0913 (what is moved, where, by whom, and how firmly)

@@ -446,9 +446,9 @@ def logged_as(artifact: Artifact) -> tuple[Path, VersionRecord]:
 
 
 def draft_from(name: str, type: str, description: str | None, metadata: JsonObject, entries: list[Entry]) -> Artifact:
-    """Return a draft that begins with the entries of a version; nothing is copied."""
+    """Return a draft that begins with the entries of a version, as they are stored; nothing is copied."""
     draft = Artifact(name, type, description, metadata)
-    draft.add_entries(entries)
+    draft._tree.put([DraftEntry(entry, None) for entry in entries], replace=False)  # noqa: SLF001 (they were checked when they came in)
     return draft
 
 
@@ -459,7 +459,7 @@ def _taken_over(entry: Entry) -> Entry:
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
     path = entry_path(entry.path)
     if not entry.stored:
-        return _checked_reference(Entry(path, entry.digest, entry.size, entry.uri, stored=False, extra=entry.extra))
+        return _checked_reference(entry, path)
     return Entry(path, Digest.parse(entry.digest), _checked_size(entry), entry.uri, stored=True, extra=entry.extra)
 
 
@@ -467,7 +467,7 @@ def _shared(entry: Entry, name: str | None) -> Entry:
     """Return an entry that shares the bytes of another version's, and says whose they are."""
     path = entry_path(entry.path if name is None else name)
     if not entry.stored:
-        return _checked_reference(Entry(path, entry.digest, entry.size, entry.uri, stored=False, extra=entry.extra))
+        return _checked_reference(entry, path)
     if entry.version is None:
         message = f"{entry.path!r} is an entry of a draft: log the draft first, or add the file itself"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
@@ -475,15 +475,15 @@ def _shared(entry: Entry, name: str | None) -> Entry:
     return Entry(path, Digest.parse(entry.digest), _checked_size(entry), origin, stored=True)
 
 
-def _checked_reference(entry: Entry) -> Entry:
-    """Return a reference if its columns can be stored: an entry can be made by hand."""
+def _checked_reference(entry: Entry, path: str) -> Entry:
+    """Return a reference, at a path, if its columns can be stored: an entry can be made by hand."""
     extra = plain_object(entry.extra, f"extra of {entry.path!r}") if entry.extra != {} else {}
     digest = None if entry.digest is None else label(entry.digest, f"digest of {entry.path!r}", longest=MAX_PATH)
     if not is_uri(entry.uri):
         message = f"{entry.path!r}: {shown(entry.uri)} is no URI: an entry has stored bytes or a URI"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
     check_parts(entry.uri or "")
-    return Entry(entry.path, digest, _checked_size(entry), entry.uri, stored=False, extra=extra)
+    return Entry(path, digest, _checked_size(entry), entry.uri, stored=False, extra=extra)
 
 
 def _checked_size(entry: Entry) -> int | None:

@@ -18,7 +18,6 @@ from lineage import comparison
 from lineage.aliases import Mover, move_alias, remove_alias
 from lineage.artifact import Artifact, draft_from
 from lineage.blobs import copy_hashed
-from lineage.capture import host
 from lineage.changes import RunChanges, VersionChanges
 from lineage.content import open_blob
 from lineage.download import check_bytes, download, reader_of, verify_folder
@@ -41,15 +40,9 @@ from lineage.values import (
     prose,
     shown,
     text_encoding,
-    timestamp,
 )
 
 Progress: TypeAlias = Callable[[int], None]
-
-
-def mover(run: int | None = None) -> Mover:
-    """Return who moves an alias now."""
-    return Mover(timestamp(), host().user, run)
 
 
 class Run(RunFacts, Handle):
@@ -228,9 +221,12 @@ class Version(VersionFacts, Handle):
         Raises:
             NotFoundError: The version was deleted, or belongs to another project.
         """
+        return self._entries(origin=True)
+
+    def _entries(self, *, origin: bool) -> list[Entry]:
         with self._store.database.read() as connection:
             self._check_here(connection)
-            return list(content.entries_of(connection, self.record.id))
+            return list(content.entries_of(connection, self.record.id, origin=origin))
 
     def entry(self, path: str) -> Entry:
         """Return the entry at exactly this path.
@@ -371,7 +367,7 @@ class Version(VersionFacts, Handle):
         Raises:
             NotFoundError: The version was deleted.
         """
-        return draft_from(self.source().name, self.type, self.description, self.metadata, self.files())
+        return draft_from(self.source().name, self.type, self.description, self.metadata, self._entries(origin=False))
 
     def logged_by(self) -> Run | None:
         """Return the run that produced it; None if no run did. Runs that made it once more: reproduced_by."""
@@ -451,7 +447,7 @@ class Version(VersionFacts, Handle):
             if self._check_live(connection).link_to is None:
                 refuse_foreign(self.record)
             artifact = self._artifact(connection)
-            move_alias(connection, artifact, alias, self.record.id, mover(), protect=protect, override=override)
+            move_alias(connection, artifact, alias, self.record.id, Mover.now(), protect=protect, override=override)
         return self.refresh()
 
     def remove_alias(self, alias: str, *, override: bool = False) -> Self:
@@ -471,7 +467,7 @@ class Version(VersionFacts, Handle):
             if held is None or held[0] != self.record.id:
                 message = f"alias {alias!r} does not name {self.reference}"
                 raise NotFoundError(message, kind=ErrorKind.ALIAS_NOT_FOUND)
-            remove_alias(connection, artifact, alias, mover(), override=override)
+            remove_alias(connection, artifact, alias, Mover.now(), override=override)
         return self.refresh()
 
     def _artifact(self, connection: sqlite3.Connection) -> int:

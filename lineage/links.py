@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from lineage.aliases import Mover, move_alias
 from lineage.errors import ConflictError, ErrorKind, InvalidInputError
-from lineage.handles import Version, load_versions, mover
+from lineage.handles import Version, load_versions
 from lineage.recording import named_version, noted_outside
 from lineage.records import VersionRecord
 from lineage.statements import artifacts
@@ -24,7 +24,7 @@ def link(store: Store, version: str | Reference | Version, collection: str, alia
     collection_name(collection)
     names = dict.fromkeys((LATEST, *map(alias_name, aliases)))
     with noted_outside(store, [version], "linked", collection), store.writing() as connection:
-        who = mover()
+        who = Mover.now()
         (source,) = artifacts.version_records(connection, [named_version(connection, store, version)])
         shelf = _shelf(connection, collection, source, who)
         found = artifacts.link_in(connection, shelf, source.id)

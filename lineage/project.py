@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TypeAlias, Unpack, overload
 
 from lineage import links
+from lineage.aliases import Mover
 from lineage.artifact import staging_home
 from lineage.commit import Better, LogRequest, checked_request, log_draft
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError
-from lineage.handles import Run, Version, mover
+from lineage.handles import Run, Version
 from lineage.questions import AnyVersion
 from lineage.recording import consume, listed_versions, named_version, noted_outside, produce, resolve_version
 from lineage.records import ArtifactRecord, SizeRecord
@@ -221,7 +222,7 @@ class Project(Sharing):
         """Log a version that no run produced, such as data that was always there; see ActiveRun.log_artifact."""
         request = checked_request(
             LogRequest(
-                mover(),
+                Mover.now(),
                 aliases=listed(aliases, "aliases"),
                 tags=listed(tags, "tags"),
                 only_if_better=only_if_better,

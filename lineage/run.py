@@ -13,11 +13,12 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self, Unpack, cast, overload
 
+from lineage.aliases import Mover
 from lineage.artifact import Artifact, is_logged
 from lineage.attributes import Document
 from lineage.commit import Better, LogRequest, checked_request, log_draft, logged_version
 from lineage.errors import ErrorKind, InvalidInputError, LineageError, NotFoundError, StateError
-from lineage.handles import Run, Version, load_runs, mover
+from lineage.handles import Run, Version, load_runs
 from lineage.jsondata import JsonObject, JsonValue, flatten_metrics, json_text, plain_object
 from lineage.recording import check_type, consume, named_version, noted_outside
 from lineage.records import MetricRow, RunRecord, VersionRecord
@@ -249,7 +250,7 @@ class ActiveRun:
             consume(connection, self._key, version, role)
 
         if isinstance(artifact, Artifact) and not is_logged(artifact):
-            record = cast("VersionRecord", log_draft(self._store, artifact, LogRequest(mover(), then=use)))
+            record = cast("VersionRecord", log_draft(self._store, artifact, LogRequest(Mover.now(), then=use)))
             return Version(self._store, record)  # None comes of only_if_better alone
         outside = noted_outside(self._store, [artifact], "consumed", self.id)
         with outside, self._store.writing() as connection:
@@ -335,7 +336,7 @@ class ActiveRun:
         self._check_running()
         request = checked_request(
             LogRequest(
-                mover(self._key),
+                Mover.now(self._key),
                 aliases=listed(aliases, "aliases"),
                 tags=listed(tags, "tags"),
                 only_if_better=only_if_better,

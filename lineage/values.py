@@ -341,10 +341,9 @@ def prose(text: object, what: str) -> str:
 def is_encodable(text: str) -> bool:
     """Whether `text` has a UTF-8 form: os.fsdecode smuggles bytes that have none in as lone surrogates."""
     try:
-        text.encode()
+        return text.isascii() or bool(text.encode())
     except UnicodeEncodeError:
         return False
-    return True
 
 
 def file_path(path: object, what: str, *, kind: ErrorKind = ErrorKind.PATH_INVALID) -> Path:

@@ -155,19 +155,27 @@ def _entry_columns(entry: Entry) -> tuple[object, ...]:
     return entry.path, None, entry.uri, entry.digest, entry.size, extra
 
 
-def entries_of(connection: sqlite3.Connection, version: int) -> Iterator[Entry]:
-    """Yield the entries of a version in the order of their paths."""
+def entries_of(connection: sqlite3.Connection, version: int, *, origin: bool = True) -> Iterator[Entry]:
+    """Yield the entries of a live version in the order of their paths; they say of which it is unless told not to."""
     rows = connection.execute(
         """SELECT e.path, coalesce(b.digest, e.uri_digest), coalesce(b.size, e.uri_size), e.uri,
-                  e.blob IS NOT NULL, e.extra,
-                  coalesce((SELECT s.uid FROM link k JOIN version s ON s.id = k.source WHERE k.version = v.id), v.uid)
+                  e.blob IS NOT NULL, e.extra, ?
            FROM version v JOIN manifest_part p ON p.manifest = v.manifest JOIN entry e ON e.part = p.part
            LEFT JOIN blob b ON b.id = e.blob
            WHERE v.id = ? AND v.deleted_at IS NULL ORDER BY p.seq, e.path""",
-        (version,),
+        (_origin(connection, version) if origin else None, version),
     )
-    for row in rows:
-        yield _entry(row)
+    return map(_entry, rows)
+
+
+def _origin(connection: sqlite3.Connection, version: int) -> str | None:
+    """Return the uid of the version that a version's entries are of: what a link points at, or itself."""
+    row = connection.execute(
+        """SELECT coalesce((SELECT s.uid FROM link k JOIN version s ON s.id = k.source WHERE k.version = v.id), v.uid)
+           FROM version v WHERE v.id = ?""",
+        (version,),
+    ).fetchone()
+    return row[0] if row else None
 
 
 def entries_of_part(connection: sqlite3.Connection, part: int) -> list[Entry]:
@@ -185,12 +193,11 @@ def entry_at(connection: sqlite3.Connection, version: int, path: str) -> Entry |
     """Return one entry of a version."""
     row = connection.execute(
         """SELECT e.path, coalesce(b.digest, e.uri_digest), coalesce(b.size, e.uri_size), e.uri,
-                  e.blob IS NOT NULL, e.extra,
-                  coalesce((SELECT s.uid FROM link k JOIN version s ON s.id = k.source WHERE k.version = v.id), v.uid)
+                  e.blob IS NOT NULL, e.extra, ?
            FROM version v JOIN manifest_part p ON p.manifest = v.manifest JOIN entry e ON e.part = p.part
            LEFT JOIN blob b ON b.id = e.blob
            WHERE v.id = ? AND v.deleted_at IS NULL AND e.path = ?""",
-        (version, path),
+        (_origin(connection, version), version, path),
     ).fetchone()
     return _entry(row) if row else None
 
@@ -208,14 +215,13 @@ def changed_entries(connection: sqlite3.Connection, old: int, new: int) -> tuple
 def _entries_outside(connection: sqlite3.Connection, version: int, other: int) -> list[Entry]:
     rows = connection.execute(
         """SELECT e.path, coalesce(b.digest, e.uri_digest), coalesce(b.size, e.uri_size), e.uri,
-                  e.blob IS NOT NULL, e.extra,
-                  coalesce((SELECT s.uid FROM link k JOIN version s ON s.id = k.source WHERE k.version = v.id), v.uid)
+                  e.blob IS NOT NULL, e.extra, ?
            FROM version v JOIN manifest_part p ON p.manifest = v.manifest JOIN entry e ON e.part = p.part
            LEFT JOIN blob b ON b.id = e.blob
            WHERE v.id = ? AND p.part NOT IN (SELECT q.part FROM manifest_part q JOIN version w
                                              ON w.manifest = q.manifest WHERE w.id = ?)
            ORDER BY p.seq, e.path""",
-        (version, other),
+        (_origin(connection, version), version, other),
     )
     return [_entry(row) for row in rows]
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from lineage.aliases import Mover, move_alias, remove_alias
-from lineage.capture import host
 from lineage.errors import ConflictError, ErrorKind, InvalidInputError, NotFoundError, StateError
 from lineage.records import RunRecord, SizeRecord
 from lineage.statements import artifacts, edges, runs
@@ -90,11 +89,7 @@ def delete_version(store: Store, version_key: int, *, delete_aliases: bool = Fal
         ConflictError: An alias names it or a link stands for it, or a protected alias does and `override` is not set.
     """
     with store.writing() as connection:
-        delete_in(connection, version_key, _mover(), delete_aliases=delete_aliases, override=override)
-
-
-def _mover() -> Mover:
-    return Mover(at=timestamp(), user=host().user)
+        delete_in(connection, version_key, Mover.now(), delete_aliases=delete_aliases, override=override)
 
 
 def delete_in(
@@ -164,7 +159,7 @@ def delete_artifact(store: Store, name: str, *, delete_aliases: bool = False, ov
         outside = artifacts.outside_links_of(connection, artifacts.live_versions(connection, artifact))
         if (others or links or outside) and not delete_aliases:
             raise _blocked(connection, f"artifact {name!r}", others, links, outside)
-        mover = _mover()
+        mover = Mover.now()
         for link in links:
             delete_in(connection, link, mover, delete_aliases=True, override=override)
         for alias in aliases:
@@ -211,7 +206,7 @@ def delete_run(store: Store, run_key: int, *, delete_versions: bool = False, del
     """
     with store.writing() as connection:
         record = _ended_run(connection, run_key)
-        mover = _mover()
+        mover = Mover.now()
         if delete_versions:
             for version in _live_outputs(connection, run_key):
                 delete_in(connection, version, mover, delete_aliases=delete_aliases, override=False)
@@ -248,7 +243,7 @@ def prune(store: Store, rules: PruneRules, *, dry_run: bool) -> PruneReport:
         found = rows.prunable_versions(connection, _parameters(connection, rules))
         freed = rows.bytes_only_in(connection, [version for version, _ in found])
         if not dry_run:
-            mover = _mover()
+            mover = Mover.now()
             for version, _ in found:
                 delete_in(connection, version, mover, delete_aliases=True, override=False)
     return PruneReport(dry_run, tuple(reference for _, reference in found), freed)

@@ -14,7 +14,6 @@ from typing import Final
 
 from lineage.aliases import Mover, move_alias, remove_alias
 from lineage.blobs import INLINE_LIMIT, Staged, Staging
-from lineage.capture import host
 from lineage.manifests import manifest_digest
 from lineage.statements import artifacts, checks, runs
 from lineage.statements import content as rows
@@ -23,7 +22,7 @@ from lineage.system import storage_errors
 from lineage.upkeep.consistency import Listing, listed
 from lineage.upkeep.integrity import BlobRow, Fault, look_beside, look_up
 from lineage.upkeep.problems import Problem, ProblemKind
-from lineage.values import LATEST, timestamp
+from lineage.values import LATEST
 
 _DAMAGE: Final = (ProblemKind.BYTES_DAMAGED, ProblemKind.BYTES_SIZE, ProblemKind.BYTES_REPLACED)
 
@@ -143,10 +142,6 @@ def _copied(store: Store, staging: Staging, blob: BlobRow) -> Staged:
     return Staged(blob.digest, blob.size, path)
 
 
-def _mover() -> Mover:
-    return Mover(timestamp(), host().user)
-
-
 def _alias_steps(store: Store, connection: Connection) -> Iterator[Step]:
     for found in checks.misplaced_aliases(connection):
         newest = artifacts.live_versions(connection, found.artifact)[-1:] if found.alias == LATEST else []
@@ -171,7 +166,7 @@ def _latest_steps(store: Store, connection: Connection) -> Iterator[Step]:
 def _moving(store: Store, artifact: int, version: int) -> Callable[[], None]:
     def move() -> None:
         with store.writing() as connection:
-            move_alias(connection, artifact, LATEST, version, _mover(), override=True)
+            move_alias(connection, artifact, LATEST, version, Mover.now(), override=True)
 
     return move
 
@@ -179,7 +174,7 @@ def _moving(store: Store, artifact: int, version: int) -> Callable[[], None]:
 def _removing(store: Store, artifact: int, alias: str) -> Callable[[], None]:
     def remove() -> None:
         with store.writing() as connection:
-            remove_alias(connection, artifact, alias, _mover(), override=True)
+            remove_alias(connection, artifact, alias, Mover.now(), override=True)
 
     return remove
 
@@ -197,7 +192,7 @@ def _history_steps(store: Store, connection: Connection) -> Iterator[Step]:
 
 def _noting(store: Store, found: checks.OutOfStep) -> Callable[[], None]:
     def note() -> None:
-        mover = _mover()
+        mover = Mover.now()
         with store.writing() as connection:
             artifacts.insert_alias_event(
                 connection,
