@@ -302,7 +302,7 @@ class Questions:
         """Return whether `other` lies upstream of `node`; nothing depends on itself."""
         with self._store.database.read() as connection:
             start, goal = self._key(other), self._key(node)
-            return start != goal and graph.find_path(connection, start, goal) is not None
+            return start != goal and graph.is_upstream(connection, start, goal)
 
     def path(self, node: AnyNode, other: AnyNode) -> list[Node]:
         """Return a shortest chain of edges from `node` to `other`, down- or upstream; empty if there is none."""

@@ -136,6 +136,11 @@ class Keep:
             raise InvalidInputError(f"kind {shown(kind)}: ask for 'run' or 'version'")
         return cls(kind, _texts(types, "types"), _texts(job_types, "job_types"))
 
+    @property
+    def everything(self) -> bool:
+        """Whether every node passes."""
+        return self._kind is None and self._types is None and self._job_types is None
+
     def keeps(self, node: Node) -> bool:
         """Whether a node passes."""
         if self._kind not in (None, node.kind):
@@ -165,7 +170,8 @@ def related(store: Store, key: Key, *, up: bool, depth: int | None, keep: Keep) 
     _checked_depth(depth)
     with store.database.read() as connection:
         reached = graph.walk(connection, [key], up=up, depth=depth).without([key])
-        return [node for node in graph.nodes(connection, reached) if keep.keeps(node)]
+        found = graph.nodes(connection, reached)
+        return found if keep.everything else [node for node in found if keep.keeps(node)]
 
 
 def extract_graph(

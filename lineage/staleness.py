@@ -26,7 +26,7 @@ def find_stale(connection: sqlite3.Connection) -> list[Stale]:
 
 def _came_from(connection: sqlite3.Connection, run: int, newest: int) -> bool:
     """Whether what is newest was made from the run itself, as in fine-tuning under one name."""
-    return graph.find_path(connection, Key("run", run), Key("version", newest)) is not None
+    return graph.is_upstream(connection, Key("run", run), Key("version", newest))
 
 
 def _stale(connection: sqlite3.Connection, version: int, run: int, cause: tuple[int, int]) -> Stale:

@@ -7,7 +7,7 @@ from typing import Final
 
 from measure import Figure
 
-from workloads import files, portable, questions, runs, starts
+from workloads import files, histories, portable, questions, runs, starts
 
 Workload = Callable[[int], Iterator[Figure]]
 
@@ -21,6 +21,8 @@ WORKLOADS: Final[dict[str, tuple[Workload, int, str]]] = {
     "disk": (files.disk, 2_000, "files of 10 KB, 20 versions"),
     "chain": (questions.chain, 10_000, "runs, each using the output before and one hub"),
     "wide": (questions.wide, 10_000, "runs, each using three earlier outputs"),
+    "history": (histories.history, 1_000_000, "edges, 50 inputs a run"),
+    "deep-history": (histories.deep_history, 50_000, "runs with 20 inputs; 500,000 make a million nodes"),
     "filters": (questions.filters, 20_000, "runs"),
     "packing": (portable.packing, 1_024, "MiB in one file and as much in others"),
     "merging": (portable.merging, 5_000, "versions, ten a run"),

