@@ -71,7 +71,7 @@ def walk(connection: sqlite3.Connection, starts: Iterable[Key], *, up: bool, dep
     reached = Reached()
     runs = reached.add("run", (start.row for start in starts if start.kind == "run"), 0)
     versions = reached.add("version", (start.row for start in starts if start.kind == "version"), 0)
-    level, thin = 0, True
+    level, thin = 0, depth is None or depth > _THIN  # over few levels a statement each is quicker, also past a hub
     while (runs or versions) and (depth is None or level < depth):
         if thin and len(runs) + len(versions) <= _THIN and not (runs and versions):
             kind: Kind = "run" if runs else "version"
@@ -89,7 +89,7 @@ def walk(connection: sqlite3.Connection, starts: Iterable[Key], *, up: bool, dep
 
 
 _THIN: Final = 8
-"""Nodes of a level up to which a history is followed as a thread."""
+"""Nodes of a level up to which a history is followed as a thread, and levels from which it may be one."""
 _DUPLICATES: Final = 64
 """Nodes met again, beyond those met for the first time, at which it turns out to be none."""
 
