@@ -12,10 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import multiprocessing
 import os
 import platform
+import resource
 import sqlite3
+import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,16 +45,32 @@ def main() -> None:
     machine = _machine()
     logging.getLogger("lineage").setLevel(logging.ERROR)  # content that is logged again is the point
     print(machine, end="\n\n")
-    figures = [figure for name in names for figure in WORKLOADS[name][0](sizes[name])]
+    measured = {name: _measure(name, sizes[name]) for name in names}
+    figures = [figure for found, _ in measured.values() for figure in found]
     rows = [(one.name, one.size, one.ours, one.floor, one.ratio, one.floor_is, one.note) for one in figures]
     print(tabulate(rows, _HEADS, floatfmt=".3g"))
-    document: dict[str, object] = {"machine": machine, "figures": [asdict(one) for one in figures]}
+    memory = {name: peak for name, (_, peak) in measured.items()}
+    print("\npeak memory of each, floors and their data included, MB: ", end="")
+    print(", ".join(f"{name} {peak:.0f}" for name, peak in memory.items()))
+    document: dict[str, object] = {"machine": machine, "figures": [asdict(one) for one in figures], "memory": memory}
     if options.peers:
         document["peers"] = _print_peers(figures, names, sizes)
     if options.curve:
         document["exponents"] = _print_curves(names, sizes, figures)
     if options.json:
         options.json.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _measure(name: str, size: int) -> tuple[list[Figure], float]:
+    """Run a workload in a process of its own; return its figures and the most memory it held, in MB."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        return pool.submit(_measured, name, size).result()
+
+
+def _measured(name: str, size: int) -> tuple[list[Figure], float]:
+    figures = list(WORKLOADS[name][0](size))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return figures, peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def _options() -> argparse.Namespace:
@@ -94,7 +114,7 @@ def _print_curves(names: list[str], sizes: dict[str, int], figures: list[Figure]
     for name in (name for name in names if name != "imports"):
         for part in (8, 4, 2):
             size = max(1, sizes[name] // part)
-            for one in WORKLOADS[name][0](size):
+            for one in _measure(name, size)[0]:
                 points.setdefault(one.name, []).append((size, one.ours))
     last = {one.name: one for one in figures}
     found = {}
