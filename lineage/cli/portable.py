@@ -158,7 +158,7 @@ def merge(  # noqa: PLR0913, PLR0917 (options)
 def _show_merge(report: MergeReport) -> None:
     emit_facts(
         [
-            ("would take" if report.dry_run else "took", words(report.source)),
+            ("would merge" if report.dry_run else "merged", words(report.source)),
             ("runs", f"{report.runs} new, {report.known_runs} known"),
             ("versions", f"{report.versions} new, {report.known_versions} known"),
             ("artifacts", f"{report.artifacts} new"),

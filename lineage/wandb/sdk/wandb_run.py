@@ -494,7 +494,7 @@ class Run(Accepted):
     def _outcome(self) -> str:
         outputs = list(self._artifacts.outputs)
         shown = ", ".join(outputs[:5]) + (", …" if len(outputs) > 5 else "")  # noqa: PLR2004 (as many as fit a line)
-        return f"{self._place.file.name}: {shown or 'no artifacts'}"
+        return f"{self._place.file.name}: {shown or 'nothing logged'}"
 
     join = finish
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from lineage.wandb.apis.normalize import normalize_exceptions
 from lineage.wandb.apis.public.artifacts import ArtifactCollection, ProjectArtifactCollections
 from lineage.wandb.apis.public.filters import version_filter, version_order
-from lineage.wandb.apis.public.lists import Made
+from lineage.wandb.apis.public.lists import Chained, Made
 from lineage.wandb.apis.public.projects import Project, project_names
 from lineage.wandb.errors import UnsupportedError
 from lineage.wandb.paginator import Paginator
@@ -177,8 +177,8 @@ class Registries(Paginator[Registry]):
         Raises:
             CommError: The filter or order cannot be, which is a ValueError too.
         """
-        found = [one for registry in self._items for one in registry.collections(filter, order)]
-        return Collections(found, per_page=per_page, start=start)
+        found = [registry.collections(filter, order) for registry in self._items]
+        return Collections(Chained(found), per_page=per_page, start=start)
 
     @normalize_exceptions
     def versions(
@@ -193,8 +193,8 @@ class Registries(Paginator[Registry]):
         Raises:
             CommError: The filter or order cannot be, which is a ValueError too.
         """
-        found = [one for registry in self._items for one in registry.versions(filter, order)]
-        return Paginator(found, per_page=per_page, start=start)
+        found = [registry.versions(filter, order) for registry in self._items]
+        return Paginator(Chained(found), per_page=per_page, start=start)
 
 
 class Collections(Paginator[ArtifactCollection]):
@@ -213,8 +213,8 @@ class Collections(Paginator[ArtifactCollection]):
         Raises:
             CommError: The filter or order cannot be, which is a ValueError too.
         """
-        found = [one for collection in self._items for one in collection.versions(filter, order)]
-        return Paginator(found, per_page=per_page, start=start)
+        found = [collection.versions(filter, order) for collection in self._items]
+        return Paginator(Chained(found), per_page=per_page, start=start)
 
 
 def is_registry(project: str) -> bool:
