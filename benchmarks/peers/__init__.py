@@ -21,6 +21,8 @@ PEERS: Final = {
     "mlflow": ("small-run", "large-file", "many-files"),
     "dvc": ("large-file", "many-files"),
     "trackio": ("small-run",),
+    "wandb": ("small-run", "large-file", "many-files"),
+    "lamindb": ("large-file", "many-files"),
 }
 """What each can be asked to do."""
 
