@@ -54,7 +54,11 @@ def _measured(name: str, workload: str, size: int) -> Iterator[PeerFigure]:
     program = Path(__file__).with_name(f"{name.replace('-', '_')}_peer.py")
     with tempfile.TemporaryDirectory(prefix="lineage-peer-") as folder:
         command = [str(_python(name)), str(program), workload, str(size), folder]
-        quiet = os.environ | {"PATH": f"{_home() / name / 'bin'}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
+        quiet = os.environ | {
+            "PATH": f"{_home() / name / 'bin'}:{os.environ['PATH']}",
+            "DVC_NO_ANALYTICS": "1",
+            "LAMIN_SETTINGS_DIR": folder,
+        }
         done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder, env=quiet)
     if done.returncode:
         print(f"{name}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
