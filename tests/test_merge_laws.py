@@ -23,7 +23,7 @@ from lineage.sealing import compute_seal
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 examples = settings(max_examples=1_000 if NIGHTLY else 20)
 """An example builds up to nine projects: a quarter of a second and more."""
-pytestmark = pytest.mark.timeout(3_600 if NIGHTLY else 300)  # a law cut off in the midst of an example looks broken
+pytestmark = pytest.mark.timeout(0 if NIGHTLY else 300)  # a law cut off in the midst of an example looks broken
 
 CONTENTS = ("", "same", "x" * 20_000)
 NAMES = ("data", "model")
