@@ -317,6 +317,8 @@ class VerifyDocument(Document):
     left_out: int
     left_out_bytes: int
     seal: str | None
+    after: str
+    next_after: str | None
 
 
 class RepairDocument(Document):
