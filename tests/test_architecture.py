@@ -38,6 +38,7 @@ LAYERS = [
     {"sharing"},
     {"project"},
     {"__init__"},
+    {"selftest"},
     {"documents", "demo"},
     {"wandb"},
     {"cli"},
