@@ -3,13 +3,10 @@
 What a project promises rests on what its file system does: locks exclude, a rename is whole, a sync reaches the disk.
 Most local disks do; network and FUSE file systems often do not, and say nothing. The checks run in a folder made for
 them, which is removed, and take a few seconds. What only a power cut can show, such as a drive that lies about its
-cache, cannot be seen here.
+cache, cannot be seen here::
 
-    >>> import tempfile
-    >>> from lineage.selftest import selftest
-    >>> report = selftest(tempfile.mkdtemp())
-    >>> report.ok
-    True
+    report = selftest("/data")
+    print(report.ok, [check.message for check in report.checks if not check.ok])
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from lineage.selftest.probes import Broken, refuses
 _PATIENCE: Final = 60.0
 """Seconds for a child's answer: it starts in half of one, on a disk over a slow line in some."""
 _KILLS: Final = 3
-_LOGS: Final = 3
+_LOGS: Final = 2
 _LARGE: Final = 40_000
 """Bytes of a file that lies beside the project, so that both places are written when the kill comes."""
 _PROGRAM: Final = """\
