@@ -308,6 +308,21 @@ def newest_own(connection: sqlite3.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
+def last_deleted(connection: sqlite3.Connection) -> str | None:
+    """Return the uid of a version of this project that is deleted: the last one, as far as clocks tell."""
+    row = connection.execute(
+        """SELECT v.uid FROM version v JOIN artifact a ON a.id = v.artifact
+           WHERE a.project IS NULL AND v.deleted_at IS NOT NULL ORDER BY v.deleted_at DESC, v.id DESC LIMIT 1"""
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def is_live(connection: sqlite3.Connection, uid: str) -> bool:
+    """Whether the version of this uid is there and not deleted."""
+    row = connection.execute("SELECT 1 FROM version WHERE uid = ? AND deleted_at IS NULL", (uid,)).fetchone()
+    return row is not None
+
+
 def newest_beside(connection: sqlite3.Connection, after: int, limit: int) -> list[str]:
     """Return the digests of the newest blobs beside the project that live versions after this one name."""
     if last_version(connection) <= after:

@@ -44,7 +44,7 @@ def standing_that_takes_a_crash_for_a_backup(kept: Function) -> Function:
 
     def standing(store: Any) -> Standing:
         found: Standing = kept(store)
-        seen = generations._seen(store.blobs.root)
+        seen, _ = generations._seen(store.blobs.root)
         with store.database.read() as connection:
             behind = seen is not None and seen != rows.newest_own(connection)
         return Standing.OLDER_BLOBS if behind and found is Standing.TOGETHER else found
@@ -56,9 +56,9 @@ def standing_that_takes_a_crash_for_a_backup(kept: Function) -> Function:
 def mark_that_is_believed_torn(_: Function) -> Function:
     """Half a name, as a crash leaves it, passes for one that the file does not know."""
 
-    def seen(root: Any) -> str | None:
+    def seen(root: Any) -> tuple[str | None, str | None]:
         path = root / generations.NEWEST
-        return path.read_bytes().decode(errors="replace") if path.is_file() else None
+        return (path.read_bytes().decode(errors="replace") if path.is_file() else None), None
 
     return seen
 
@@ -120,6 +120,18 @@ def nodes_that_count_as_versions(_: Function) -> Function:
         return None if row is None else row[0]
 
     return own_version
+
+
+@plant("lineage.statements.upkeep:last_deleted")
+def gc_that_notes_no_deletion(_: Function) -> Function:
+    """A file from before it shows versions whose bytes are gone, and nothing says why."""
+    return lambda connection: None
+
+
+@plant("lineage.statements.upkeep:is_live")
+def deleted_ones_that_count_as_live(_: Function) -> Function:
+    """Every project that deletes and collects is locked out."""
+    return lambda connection, uid: True
 
 
 @plant("lineage.upkeep.collection:settle")

@@ -86,7 +86,13 @@ def by_log_after_delete(project: lineage.Project) -> None:
     log(project, "one")
 
 
-CHANGES: list[Change] = [by_log, by_batch, by_merge, by_completing, by_log_after_delete]
+def by_delete(project: lineage.Project) -> None:
+    """A version deleted and its bytes collected, and nothing new."""
+    project.version("data:v0").delete(delete_aliases=True)
+    project.gc()
+
+
+CHANGES: list[Change] = [by_log, by_batch, by_merge, by_completing, by_log_after_delete, by_delete]
 
 
 def begun(folder: Path) -> lineage.Project:
@@ -156,6 +162,7 @@ def test_older_file_is_named_and_gc_refuses(tmp_path: Path, ledger: Ledger, chan
         (bugs.mark_that_is_written_over, by_log, 1),
         (bugs.merge_that_leaves_no_mark, by_merge, 0),
         (bugs.nodes_that_count_as_versions, by_completing, 0),
+        (bugs.gc_that_notes_no_deletion, by_delete, 0),
     ],
     ids=lambda one: getattr(one, "name", None) or getattr(one, "__name__", str(one)),
 )
@@ -308,6 +315,15 @@ def all_deleted(project: lineage.Project) -> lineage.Project:
     return project
 
 
+def collected(project: lineage.Project) -> lineage.Project:
+    """A version is deleted, its bytes are collected, and another is logged."""
+    log(project, "one")
+    project.version("data:v0").delete()
+    project.gc()
+    log(project, "two")
+    return project
+
+
 def killed(project: lineage.Project) -> lineage.Project:
     """The writer is killed between its commit and the mark."""
     program = (
@@ -342,6 +358,7 @@ STATES = [
     undone,
     undone_in_part,
     all_deleted,
+    collected,
     killed,
 ]
 
@@ -379,6 +396,7 @@ def test_no_alarm_is_given_for(
         (bugs.mark_that_is_believed_torn, torn),
         (bugs.mark_that_comes_before_the_commit, undone),
         (bugs.savepoint_that_undoes_no_calls, undone_in_part),
+        (bugs.deleted_ones_that_count_as_live, collected),
     ],
     ids=lambda one: getattr(one, "name", None) or one.__name__,
 )
