@@ -32,7 +32,6 @@ from typing import Final
 
 from lineage.statements import upkeep as rows
 from lineage.store import Store
-from lineage.values import Digest
 
 NEWEST: Final = "newest"
 _UIDS: Final = re.compile(rb"([0-9a-hjkmnp-tv-z]{26})\n(?:([0-9a-hjkmnp-tv-z]{26})\n)?", re.ASCII)
@@ -69,7 +68,7 @@ def standing(store: Store) -> Standing:
         if version is None or (deleted is not None and rows.is_live(connection, deleted)):
             return Standing.OLDER_FILE
         later = rows.newest_beside(connection, version, _LOOKED_AT)
-    lacking = any(not os.path.lexists(store.blobs.path_of(Digest(digest))) for digest in later)
+    lacking = any(not os.path.lexists(store.blobs.path_of(digest)) for digest in later)
     return Standing.OLDER_BLOBS if lacking else Standing.TOGETHER
 
 

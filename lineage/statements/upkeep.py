@@ -323,7 +323,7 @@ def is_live(connection: sqlite3.Connection, uid: str) -> bool:
     return row is not None
 
 
-def newest_beside(connection: sqlite3.Connection, after: int, limit: int) -> list[str]:
+def newest_beside(connection: sqlite3.Connection, after: int, limit: int) -> list[Digest]:
     """Return the digests of the newest blobs beside the project that live versions after this one name."""
     if last_version(connection) <= after:
         return []
@@ -336,4 +336,4 @@ def newest_beside(connection: sqlite3.Connection, after: int, limit: int) -> lis
            ORDER BY b.id DESC LIMIT ?""",
         (after, limit),
     )
-    return [row[0] for row in rows]
+    return [_digest(row[0]) for row in rows]

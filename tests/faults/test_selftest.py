@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import plants_places as bugs
+import plants_selftest as bugs
 import pytest
 from conftest import draft
 from ledger import Ledger

@@ -1,4 +1,4 @@
-"""Bugs of judging a place, for ``test_places.py``."""
+"""Bugs of judging a place, for ``test_selftest.py``."""
 
 from __future__ import annotations
 
