@@ -50,10 +50,9 @@ class Standing(Enum):
 def note_newest(store: Store, connection: sqlite3.Connection, version: int) -> None:
     """Once this transaction is durable, let the blob folder name a version that it adds.
 
-    Not if what the folder names is unknown to the file: that must stay until somebody has looked.
+    Not if the file is older than the folder: what shows it must stay until somebody has looked.
     """
-    newest, _ = _seen(store.blobs.root)
-    if newest is None or rows.own_version(connection, newest) is not None:
+    if not _is_older(connection, *_seen(store.blobs.root)):
         uid = rows.uid_of(connection, version)
         store.database.after_commit(NEWEST, lambda: _write(store.blobs.root, uid))
 
@@ -64,12 +63,17 @@ def standing(store: Store) -> Standing:
     if newest is None:
         return Standing.TOGETHER
     with store.database.read() as connection:
-        version = rows.own_version(connection, newest)
-        if version is None or (deleted is not None and rows.is_live(connection, deleted)):
+        if _is_older(connection, newest, deleted):
             return Standing.OLDER_FILE
-        later = rows.newest_beside(connection, version, _LOOKED_AT)
+        later = rows.newest_beside(connection, newest, _LOOKED_AT)
     lacking = any(not os.path.lexists(store.blobs.path_of(digest)) for digest in later)
     return Standing.OLDER_BLOBS if lacking else Standing.TOGETHER
+
+
+def _is_older(connection: sqlite3.Connection, newest: str | None, deleted: str | None) -> bool:
+    """Whether the file lacks the newest version that the folder has seen, or has one that was deleted."""
+    lacking = newest is not None and not rows.has_own(connection, newest)
+    return lacking or (deleted is not None and rows.is_live(connection, deleted))
 
 
 def settle(store: Store) -> None:

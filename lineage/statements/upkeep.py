@@ -280,12 +280,12 @@ def delete_environments(connection: sqlite3.Connection, environments: Sequence[i
     ).rowcount
 
 
-def own_version(connection: sqlite3.Connection, uid: str) -> int | None:
-    """Return the version of this uid, deleted or not; None if there is none, or it is another project's."""
+def has_own(connection: sqlite3.Connection, uid: str) -> bool:
+    """Whether there is a version of this uid, deleted or not, that is this project's."""
     row = connection.execute(
-        "SELECT v.id FROM version v JOIN artifact a ON a.id = v.artifact WHERE v.uid = ? AND a.project IS NULL", (uid,)
+        "SELECT 1 FROM version v JOIN artifact a ON a.id = v.artifact WHERE v.uid = ? AND a.project IS NULL", (uid,)
     ).fetchone()
-    return None if row is None else int(row[0])
+    return row is not None
 
 
 def uid_of(connection: sqlite3.Connection, version: int) -> str:
@@ -323,8 +323,9 @@ def is_live(connection: sqlite3.Connection, uid: str) -> bool:
     return row is not None
 
 
-def newest_beside(connection: sqlite3.Connection, after: int, limit: int) -> list[Digest]:
-    """Return the digests of the newest blobs beside the project that live versions after this one name."""
+def newest_beside(connection: sqlite3.Connection, uid: str, limit: int) -> list[Digest]:
+    """Return the digests of the newest blobs beside the project that live versions after that of this uid name."""
+    (after,) = connection.execute("SELECT id FROM version WHERE uid = ?", (uid,)).fetchone()
     if last_version(connection) <= after:
         return []
     rows = connection.execute(

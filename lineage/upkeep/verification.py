@@ -228,7 +228,8 @@ class _Looking:
     def _standing_problems(self) -> Iterator[Problem]:
         found = standing(self.store)
         if found is not Standing.TOGETHER:
-            message = f"{explained(self.store, found)}. Until then gc refuses to take anything"
+            accept = f"'lineage gc --accept {found.value}' takes them as they are"
+            message = f"{explained(self.store, found)}. Until then gc takes nothing; {accept}"
             yield Problem(ProblemKind(found.value), self.store.path.name, message)
 
 

@@ -111,15 +111,14 @@ def merge_that_leaves_no_mark(_: Function) -> Function:
     return lambda *_: None
 
 
-@plant("lineage.statements.upkeep:own_version")
+@plant("lineage.statements.upkeep:has_own")
 def nodes_that_count_as_versions(_: Function) -> Function:
     """A file that holds but the place of a version passes for one that has it."""
 
-    def own_version(connection: Any, uid: str) -> int | None:
-        row = connection.execute("SELECT id FROM version WHERE uid = ?", (uid,)).fetchone()
-        return None if row is None else row[0]
+    def has_own(connection: Any, uid: str) -> bool:
+        return connection.execute("SELECT 1 FROM version WHERE uid = ?", (uid,)).fetchone() is not None
 
-    return own_version
+    return has_own
 
 
 @plant("lineage.statements.upkeep:last_deleted")
