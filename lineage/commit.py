@@ -17,9 +17,11 @@ from lineage.aliases import Mover, move_alias
 from lineage.artifact import Artifact, being_logged, draft_parts, is_logged, logged_as, mark_logged, read_lost
 from lineage.content import RowsAhead, listing, put_bytes, put_listing, put_manifest
 from lineage.errors import ErrorKind, InvalidInputError, StateError
+from lineage.generations import note_newest
 from lineage.jsondata import JsonObject, JsonValue, plain_object
 from lineage.records import Entry, VersionRecord
 from lineage.statements import artifacts, content, edges, runs
+from lineage.statements.upkeep import last_version
 from lineage.store import Store, find_artifact, find_version
 from lineage.tree import refuse_clashes
 from lineage.values import (
@@ -160,7 +162,10 @@ def _log(store: Store, draft: Artifact, metadata: JsonObject, request: LogReques
             ready = put_listing(ahead, _on_newest(connection, draft.name, entries))
             ahead.drain(connection)
         manifest = put_manifest(connection, ready)
+        last = last_version(connection)
         version = _version(connection, draft, metadata, (ready.digest, manifest), request)
+        if version > last:
+            note_newest(store, connection, version)
         return artifacts.version_records(connection, [version])[0]
 
 

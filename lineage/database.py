@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote_from_bytes
@@ -66,6 +66,7 @@ class _Session:
     connection: sqlite3.Connection
     writing: bool
     process: int
+    after: dict[str, Callable[[], None]] = field(default_factory=dict)
 
 
 _blocks = threading.local()
@@ -168,13 +169,26 @@ class Database:
             raise StateError("a snapshot only reads: leave its block before you write")
         with translated(self.path):
             if session is None:
-                with self._lock(), self._connected(writing=True) as connection, _transaction(connection):
-                    if self._before is not None:
-                        self._before(connection)
-                    yield connection
+                with self._lock(), self._connected(writing=True) as connection:
+                    with _transaction(connection):
+                        if self._before is not None:
+                            self._before(connection)
+                        yield connection
+                    for call in _sessions()[self.path].after.values():
+                        call()
             else:
-                with _savepoint(session.connection):
+                with _savepoint(session):
                     yield session.connection
+
+    def after_commit(self, name: str, call: Callable[[], None]) -> None:
+        """Call this once the running write transaction is durable, while the writer lock is still held.
+
+        Of calls of one name only the last counts; what is undone calls nothing.
+        """
+        session = self._session()
+        if session is None or not session.writing:
+            raise StateError("there is no write transaction that could be committed")
+        session.after[name] = call
 
     def compact(self) -> None:
         """Rewrite the file without its free pages, while everybody waits; it takes as much room again.
@@ -401,11 +415,13 @@ def _refuse_fork(process: int) -> None:
 
 
 @contextmanager
-def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+def _savepoint(session: _Session) -> Iterator[None]:
+    connection, after = session.connection, dict(session.after)
     connection.execute("SAVEPOINT public_call")
     try:
         yield
     except BaseException:
+        session.after = after
         if connection.in_transaction:
             connection.execute("ROLLBACK TO public_call")
             connection.execute("RELEASE public_call")

@@ -317,6 +317,27 @@ class VerifyDocument(Document):
     left_out: int
     left_out_bytes: int
     seal: str | None
+    after: str
+    next_after: str | None
+
+
+class CheckBody(_Part):
+    """One thing that ``selftest`` tried: what was seen and, if it is not `ok`, what follows."""
+
+    name: str
+    ok: bool
+    severity: Literal["error", "warning"]
+    message: str
+    consequence: str
+
+
+class SelftestDocument(Document):
+    """What ``selftest`` saw of a place; `ok` if it can keep the promises."""
+
+    folder: str
+    file_system: str
+    ok: bool
+    checks: list[CheckBody]
 
 
 class RepairDocument(Document):

@@ -365,33 +365,74 @@ class Project(Sharing):
         )
         return deletion.prune(self._store, rules, dry_run=dry_run)
 
-    def gc(self, *, dry_run: bool = False, compact: bool = False, progress: Progress | None = None) -> GcReport:
+    def gc(
+        self,
+        *,
+        dry_run: bool = False,
+        compact: bool = False,
+        accept: Iterable[str] = (),
+        progress: Progress | None = None,
+    ) -> GcReport:
         """Drop the bytes that nothing names: of deleted versions, of logs that were cut off.
 
-        It waits for logs under way, and they for it. Bytes of a version that is there are never touched.
+        It waits for logs under way, and they for it. Bytes of a version that is there are never touched. It refuses
+        where it cannot tell what is garbage: after one of file and blob folder was put back from an older backup, and
+        on network file systems, whose locks other machines may not see.
 
         Args:
             dry_run: Only say what would go.
             compact: Also give the free pages of the project file back to the disk.
+            accept: Do it all the same: ``"older-file"``, ``"older-blobs"``, ``"network-file-system"``. What the
+                newer of file and folder needs is then gone.
             progress: Told the bytes freed.
+
+        Raises:
+            ConflictError: It cannot tell what is garbage; `kind` is the word to accept.
+            StorageError: The disk refused, or its locks do not hold.
+            CorruptionError: The project file is damaged.
         """
-        return collection.gc(self._store, dry_run=dry_run, compact=compact, progress=callback(progress))
+        return collection.gc(self._store, dry_run=dry_run, compact=compact, accept=accept, progress=callback(progress))
 
     def size(self, artifact: str | None = None) -> list[SizeRecord]:
         """Return the bytes of each artifact, or of one: its own and those it shares with others."""
         return deletion.sizes(self._store, artifact)
 
-    def verify(self, *, content: bool = True, progress: Progress | None = None) -> VerifyReport:
+    def verify(
+        self,
+        *,
+        content: bool = True,
+        after: str = "",
+        limit: int | None = None,
+        progress: Progress | None = None,
+    ) -> VerifyReport:
         """Check rows, edges and every stored byte; reads only, and reports all it finds instead of raising.
+
+        Rows are always checked whole. Bytes are checked in the order of their digests, and with a `limit` some at a
+        time: go on with the report's `next_after` until it is None.
 
         Args:
             content: Hash all bytes; False only looks whether they are there.
+            after: Pass over bytes up to this digest, or to these first digits of one.
+            limit: Stop once so many bytes were checked.
             progress: Told the bytes checked.
+
+        Raises:
+            InvalidInputError: `after` is no digest, or `limit` not positive.
+            KeyboardInterrupt: Ctrl-C; its `report` says what was found, and where to go on.
+
+        Example:
+            >>> import lineage, tempfile
+            >>> project = lineage.open(tempfile.mkdtemp() + "/p.lineage")
+            >>> report = project.verify(limit=10_000_000_000)
+            >>> report.ok, report.next_after
+            (True, None)
         """
-        return verification.verify(self._store, content=content, progress=callback(progress))
+        return verification.verify(self._store, content=content, after=after, limit=limit, progress=callback(progress))
 
     def repair(self, *, dry_run: bool = True, progress: Progress | None = None) -> RepairReport:
         """Mend what can be mended without loss; by default only say what that would be.
+
+        Nothing is ever dropped: bytes that are not what they were are moved to ``quarantine`` in the blob folder.
 
         Args:
             dry_run: Only plan.

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -157,11 +158,16 @@ def upgrade(store: Store, folder: Path) -> int:
     """
     with store.writing() as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        copy = store.path.with_name(f"{store.path.name}.format{version}")
-        if any(number > version for number, _ in scripts(folder)) and not copy.exists():
+        if any(number > version for number, _ in scripts(folder)):
             with storage_errors("cannot keep a copy of the older file"):
-                _copy_database(store.path, copy)
+                _copy_database(store.path, _free_name(store.path.with_name(f"{store.path.name}.format{version}")))
         return migrate(connection, folder)
+
+
+def _free_name(path: Path) -> Path:
+    """Return a path, numbered if something lies there: an earlier copy may be of other rows than there are now."""
+    names = chain([path], (path.with_name(f"{path.name}.{number}") for number in count(2)))
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def _copy_database(path: Path, copy: Path) -> None:

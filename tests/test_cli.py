@@ -50,6 +50,7 @@ COMMANDS = [
     "size",
     "verify",
     "repair",
+    "selftest",
     "pack",
     "unpack",
     "merge",

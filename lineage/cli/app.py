@@ -74,6 +74,7 @@ _SECTIONS: Final = {
         "size": "upkeep",
         "verify": "upkeep",
         "repair": "upkeep",
+        "selftest": "extras",
     },
     "Other": {"demo": "extras", "completion": "extras"},
 }
@@ -100,7 +101,7 @@ Exit codes:
   0    done               6    wrong state: a finished run
   1    another error      7    busy: another program holds it
   2    wrong usage,       8    read-only
-       invalid input      9    storage: disk, permission, network
+       invalid input      9    storage: disk, permission; a selftest
   3    not found          10   damaged; also: verify found errors
   4    conflict           11   not a project file, or a newer one
   5    a cycle            130  interrupted    141  the reader went away

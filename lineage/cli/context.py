@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from lineage.jsondata import JsonObject
 from lineage.system import storage_errors
 
 _DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smhdw])", re.ASCII)
+_BYTES: Final = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*(?:([kmgt])(i)?)?b?", re.ASCII | re.IGNORECASE)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -169,6 +171,17 @@ def duration(_: click.Context, __: click.Parameter, value: str | None) -> timede
         return timedelta(**{_UNITS[match[2]]: float(match[1])})
     except OverflowError as error:
         raise click.BadParameter(f"{value!r} is longer than the calendar.") from error
+
+
+def byte_count(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """Return the bytes of an option, such as 500MB or 2GiB."""
+    if value is None:
+        return None
+    match = _BYTES.fullmatch(value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no number of bytes: give such as 500MB, 2GiB or 1000000.")
+    power = "kmgt".find(match[2].lower()) + 1 if match[2] else 0
+    return int(Decimal(match[1]) * (1024 if match[3] else 1000) ** power)
 
 
 def complete_names(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from lineage import GcReport, Problem, RepairReport, SizeRecord, VerifyReport
-from lineage.cli.context import Settings, command, complete_names
+from lineage.cli.context import Settings, byte_count, command, complete_names
 from lineage.cli.output import (
     Column,
     amount,
@@ -22,6 +22,8 @@ from lineage.cli.output import (
     progress,
     words,
 )
+from lineage.upkeep.collection import ACCEPTABLE
+from lineage.upkeep.verification import VerifyInterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,14 +36,23 @@ _DAMAGED: Final = 10
 @command("a gc document")
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("--compact", is_flag=True, help="Also give free pages of the project file back to the disk.")
-def gc(settings: Settings, dry_run: bool, compact: bool) -> None:  # noqa: FBT001 (options)
+@click.option(
+    "--accept",
+    multiple=True,
+    type=click.Choice([kind.value for kind in ACCEPTABLE]),
+    metavar="WHAT",
+    help="Do it in spite of that; may be repeated.",
+)
+def gc(settings: Settings, dry_run: bool, compact: bool, accept: tuple[str, ...]) -> None:  # noqa: FBT001 (options)
     """Free the bytes that nothing names.
 
-    Those of deleted versions, and of logs that were cut off.
+    Those of deleted versions, and of logs that were cut off. It refuses where it cannot tell what is garbage: if the
+    project file is older than its blob folder or the other way round, as after a backup was put back, and on a network
+    file system. When you have looked, --accept older-file, older-blobs or network-file-system does it all the same.
     """
     project = settings.reading() if dry_run else settings.writing()
     with progress("gc") as tell:
-        report = project.gc(dry_run=dry_run, compact=compact, progress=tell)
+        report = project.gc(dry_run=dry_run, compact=compact, accept=accept, progress=tell)
     if settings.json:
         from lineage.documents import GcDocument
 
@@ -94,17 +105,34 @@ def size(settings: Settings, name: str | None) -> None:
 @command("a verify document")
 @click.argument("file", required=False, metavar="[FILE]")
 @click.option("--content/--no-content", default=True, help="Hash all bytes, or only see whether they are there.")
+@click.option("--max-bytes", callback=byte_count, metavar="SIZE", help="Stop after so many bytes, such as 10GB.")
+@click.option("--after", default="", metavar="DIGEST", help="Go on after this digest, or these first digits of one.")
 @click.pass_context
-def verify(context: click.Context, settings: Settings, file: str | None, content: bool) -> None:  # noqa: FBT001 (an option)
+def verify(  # noqa: PLR0913, PLR0917 (options)
+    context: click.Context,
+    settings: Settings,
+    file: str | None,
+    content: bool,  # noqa: FBT001 (an option)
+    max_bytes: int | None,
+    after: str,
+) -> None:
     """Check every row, edge and byte, and report what is wrong.
 
     Of the project, or of a packed FILE. Nothing is changed. Exits with 10 if there is an error; warnings are none.
     Of a packed file the digest that "lineage pack" printed is printed again, if the seal holds.
+
+    Rows are checked whole; bytes in the order of their digests, so that a large project can be checked in pieces.
+    Stopped by --max-bytes or Ctrl-C, it says where to go on; Ctrl-C exits with 130, or 10 if there is an error.
     """
     if file is not None:
         settings.project = file
+    project = settings.reading()
+    stopped = False
     with progress("verify") as tell:
-        report = settings.reading().verify(content=content, progress=tell)
+        try:
+            report = project.verify(content=content, after=after, limit=max_bytes, progress=tell)
+        except VerifyInterrupted as stop:
+            report, stopped = stop.report, True
     if settings.json:
         from lineage.documents import VerifyDocument
 
@@ -113,6 +141,8 @@ def verify(context: click.Context, settings: Settings, file: str | None, content
         _show_verify(report)
     if not report.ok:
         context.exit(_DAMAGED)
+    if stopped:
+        raise KeyboardInterrupt
 
 
 def _show_verify(report: VerifyReport) -> None:
@@ -131,6 +161,9 @@ def _show_verify(report: VerifyReport) -> None:
     emit(f"{_outcome(report.problems)}: {looked}, {amount(report.bytes)}")
     if report.seal is not None and report.ok:
         emit(f"sealed: {report.seal}")
+    if report.next_after is not None:
+        where = f"--after {report.next_after}" if report.next_after else "the first: none was looked at"
+        emit(f"not all bytes were looked at: go on with {where}")
 
 
 def _show_problems(problems: Sequence[Problem]) -> None:
@@ -154,7 +187,8 @@ def _outcome(problems: Sequence[Problem]) -> str:
 def repair(context: click.Context, settings: Settings, apply: bool) -> None:  # noqa: FBT001 (an option)
     """Mend what can be mended without loss.
 
-    By default it only says what that would be. Exits with 10 if errors are left.
+    By default it only says what that would be. Nothing is ever dropped: damaged bytes are moved to the folder
+    quarantine in the blob folder, and are yours to delete. Exits with 10 if errors are left.
     """
     project = settings.writing() if apply else settings.reading()
     with progress("repair") as tell:

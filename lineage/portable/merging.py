@@ -20,6 +20,7 @@ from lineage.blobs import copy_hashed
 from lineage.capture import host
 from lineage.content import Content, DraftEntry, RowsAhead, damaged, open_blob, put_bytes, put_manifest
 from lineage.errors import ConflictError, CorruptionError, CycleError, ErrorKind, StateError
+from lineage.generations import note_newest
 from lineage.portable.acyclic import find_cycle
 from lineage.portable.foreign import Limits, foreign_project
 from lineage.portable.plan import (
@@ -79,7 +80,10 @@ def merge(store: Store, source: Path, request: MergeRequest) -> MergeReport:
             blobs, size = _take_bytes(store, theirs, plan, request.progress)
             with theirs.database.read() as other, store.writing() as ours:
                 plan = _checked_plan(ours, other, request.policies)
-                edges = _Union(ours, other, plan).take_in()
+                union_of_both = _Union(ours, other, plan)
+                edges = union_of_both.take_in()
+                if union_of_both.newest is not None:
+                    note_newest(store, ours, union_of_both.newest)
             return _report(plan, source, (edges, blobs, size), dry_run=False)
 
 
@@ -257,6 +261,7 @@ class _Union:
     versions: dict[int, int] = field(default_factory=dict)
     environments: dict[str, int] = field(default_factory=dict)
     links: list[tuple[int, int]] = field(default_factory=list)
+    newest: int | None = None
 
     def take_in(self) -> int:
         """Write all rows and return how many edges are new."""
@@ -342,6 +347,7 @@ class _Union:
             for link in artifacts.links_to(self.ours, key) if row.deleted_at is not None else ():
                 delete_in(self.ours, link, self.mover, delete_aliases=True, override=True)
         self.versions[row.id] = key
+        self.newest = self.newest if row.foreign else key
         artifacts.add_version_tags(self.ours, key, json.loads(row.tags))
         if row.source is not None:
             self.links.append((key, row.source))

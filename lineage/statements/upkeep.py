@@ -278,3 +278,63 @@ def delete_environments(connection: sqlite3.Connection, environments: Sequence[i
            AND NOT EXISTS (SELECT 1 FROM run r WHERE r.environment = environment.id)""",
         (json_array(environments),),
     ).rowcount
+
+
+def has_own(connection: sqlite3.Connection, uid: str) -> bool:
+    """Whether there is a version of this uid, deleted or not, that is this project's."""
+    row = connection.execute(
+        "SELECT 1 FROM version v JOIN artifact a ON a.id = v.artifact WHERE v.uid = ? AND a.project IS NULL", (uid,)
+    ).fetchone()
+    return row is not None
+
+
+def uid_of(connection: sqlite3.Connection, version: int) -> str:
+    """Return a version's uid."""
+    row = connection.execute("SELECT uid FROM version WHERE id = ?", (version,)).fetchone()
+    return str(row[0])
+
+
+def last_version(connection: sqlite3.Connection) -> int:
+    """Return the highest key of any version; 0 if there is none."""
+    return int(connection.execute("SELECT coalesce(max(id), 0) FROM version").fetchone()[0])
+
+
+def newest_own(connection: sqlite3.Connection) -> str | None:
+    """Return the uid of the version that came last and is this project's."""
+    row = connection.execute(
+        """SELECT v.uid FROM version v JOIN artifact a ON a.id = v.artifact
+           WHERE a.project IS NULL ORDER BY v.id DESC LIMIT 1"""
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def last_deleted(connection: sqlite3.Connection) -> str | None:
+    """Return the uid of a version of this project that is deleted: the last one, as far as clocks tell."""
+    row = connection.execute(
+        """SELECT v.uid FROM version v JOIN artifact a ON a.id = v.artifact
+           WHERE a.project IS NULL AND v.deleted_at IS NOT NULL ORDER BY v.deleted_at DESC, v.id DESC LIMIT 1"""
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def is_live(connection: sqlite3.Connection, uid: str) -> bool:
+    """Whether the version of this uid is there and not deleted."""
+    row = connection.execute("SELECT 1 FROM version WHERE uid = ? AND deleted_at IS NULL", (uid,)).fetchone()
+    return row is not None
+
+
+def newest_beside(connection: sqlite3.Connection, uid: str, limit: int) -> list[Digest]:
+    """Return the digests of the newest blobs beside the project that live versions after that of this uid name."""
+    (after,) = connection.execute("SELECT id FROM version WHERE uid = ?", (uid,)).fetchone()
+    if last_version(connection) <= after:
+        return []
+    rows = connection.execute(
+        """SELECT b.digest FROM blob b
+           WHERE b.id NOT IN (SELECT blob FROM chunk) AND b.id NOT IN (SELECT blob FROM absent)
+             AND EXISTS (SELECT 1 FROM entry e JOIN manifest_part p ON p.part = e.part
+                         JOIN version v ON v.manifest = p.manifest
+                         WHERE e.blob = b.id AND v.id > ? AND v.deleted_at IS NULL)
+           ORDER BY b.id DESC LIMIT ?""",
+        (after, limit),
+    )
+    return [_digest(row[0]) for row in rows]

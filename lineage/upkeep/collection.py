@@ -2,7 +2,7 @@
 
 The order is that of promises.md 5.2: what needs no room on the disk first, then rows, and bytes only after the
 rows that named them are gone for good. A crash at any instruction leaves bytes without a row, which the next
-``gc`` takes, and never a live version without its bytes.
+``gc`` takes, and never a live version without its bytes. Where it cannot be sure that bytes are garbage, it refuses.
 """
 
 from __future__ import annotations
@@ -17,12 +17,16 @@ from sqlite3 import Connection
 from typing import Final, TypeVar
 
 from lineage.blobs import remove_tree, tree_size
-from lineage.errors import CorruptionError, StateError, StorageError
+from lineage.errors import ConflictError, CorruptionError, ErrorKind, InvalidInputError, StateError, StorageError
+from lineage.filesystems import file_system_of
+from lineage.generations import Standing, explained, settle, standing
 from lineage.statements import upkeep as rows
 from lineage.store import Store
 from lineage.system import is_locked, storage_errors
-from lineage.values import Digest
+from lineage.values import Digest, listed, shown
 
+ACCEPTABLE: Final = (ErrorKind.OLDER_FILE, ErrorKind.OLDER_BLOBS, ErrorKind.NETWORK_FILE_SYSTEM)
+"""What makes ``gc`` refuse until the caller has looked."""
 Progress = Callable[[int], None]
 T = TypeVar("T")
 
@@ -67,7 +71,14 @@ class GcReport:
         return self.bytes + self.stray_bytes + self.temporary_bytes
 
 
-def gc(store: Store, *, dry_run: bool = False, compact: bool = False, progress: Progress | None = None) -> GcReport:
+def gc(
+    store: Store,
+    *,
+    dry_run: bool = False,
+    compact: bool = False,
+    accept: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> GcReport:
     """Drop what nothing names: bytes, listings, and what crashed programs left in the blob folder.
 
     Programs that store bytes wait while it runs; drafts of living programs are left alone. It works on a full
@@ -77,27 +88,62 @@ def gc(store: Store, *, dry_run: bool = False, compact: bool = False, progress: 
         store: Where.
         dry_run: Only count.
         compact: Afterwards rewrite the project file without its free pages, which takes as much room again.
+        accept: What would otherwise make it refuse, of :data:`ACCEPTABLE`.
         progress: Told the bytes taken.
 
     Raises:
         CorruptionError: The project file is damaged: what is garbage cannot be told.
         StorageError: The disk refused, or gives no locks to rely on.
+        ConflictError: The project lies on a network file system, or file and blob folder are not of one time.
         StateError: This thread is inside a batch or a snapshot.
         ReadOnlyError: The project is read-only.
     """
     if store.database.in_block:
         raise StateError("gc cannot run inside a batch or a snapshot: what they wrote may still be undone")
+    accepted = _accepted(accept)
     if dry_run:
         return _Collection(store, dry_run=True, progress=progress).run()
     store.check_writable()
     with store.blobs.collecting():
-        if not is_locked(store.blobs.root / "gc.lock"):
-            message = f"locks do not hold in {str(store.blobs.root)!r}: gc could take what others are storing"
-            raise StorageError(message)
+        _refuse_doubt(store, accepted)
         report = _Collection(store, dry_run=False, progress=progress).run()
+        settle(store)
     if compact:
         store.database.compact()
     return report
+
+
+def _accepted(accept: Iterable[str]) -> frozenset[str]:
+    accepted = listed(accept, "accept")
+    for word in accepted:
+        if word not in ACCEPTABLE:
+            raise InvalidInputError(f"accept {shown(word)}: it is one of {', '.join(ACCEPTABLE)}")
+    return frozenset(accepted)
+
+
+def _refuse_doubt(store: Store, accepted: frozenset[str]) -> None:
+    """Refuse where it cannot be told who else is storing, or what another file or folder needs.
+
+    A lock that a second descriptor does not see is none; on a network file system it may hold here and not elsewhere.
+    """
+    root = store.blobs.root
+    if not is_locked(root / "gc.lock"):
+        raise StorageError(f"locks do not hold in {str(root)!r}: gc could take what others are storing")
+    place = file_system_of(root)
+    if place.network and ErrorKind.NETWORK_FILE_SYSTEM not in accepted:
+        message = (
+            f"{str(root)!r} lies on a network file system ({place.kind}), where other machines may not see our locks: "
+            "gc could take what they are storing. If nobody else works with the project now, accept it"
+        )
+        raise _refusal(message, ErrorKind.NETWORK_FILE_SYSTEM)
+    found = standing(store)
+    if found is not Standing.TOGETHER and found.value not in accepted:
+        message = f"{explained(store, found)}; or run verify, see what is missing, and accept them as they are"
+        raise _refusal(message, ErrorKind(found.value))
+
+
+def _refusal(message: str, kind: ErrorKind) -> ConflictError:
+    return ConflictError(f"{message}: gc(accept=['{kind}']), 'lineage gc --accept {kind}'", kind=kind)
 
 
 @dataclass(slots=True)

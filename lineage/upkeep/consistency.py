@@ -31,14 +31,12 @@ _RUNS_AT_ONCE: Final = 10_000
 _SHOWN: Final = 5
 
 
-def row_problems(store: Store) -> list[Problem]:
-    """Return what is wrong with the rows, all but whether bytes are what their digests say."""
-    found: list[Problem] = []
+def row_problems(store: Store) -> Iterator[Problem]:
+    """Yield what is wrong with the rows, all but whether bytes are what their digests say."""
     for what, check in _CHECKS:
-        found += guarded(ProblemKind.DATABASE, what, lambda check=check: _read(store, check))  # type: ignore[misc]
-    found += guarded(ProblemKind.DATABASE, "the parts of listings", lambda: _part_problems(store))
-    found += guarded(ProblemKind.DATABASE, "the listings of versions", lambda: _listing_problems(store))
-    return found
+        yield from guarded(ProblemKind.DATABASE, what, lambda check=check: _read(store, check))  # type: ignore[misc]
+    yield from guarded(ProblemKind.DATABASE, "the parts of listings", lambda: _part_problems(store))
+    yield from guarded(ProblemKind.DATABASE, "the listings of versions", lambda: _listing_problems(store))
 
 
 def _read(store: Store, check: Callable[[Connection], Iterable[Problem]]) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from blake3 import blake3
 
 from lineage.blobs import COPY_BUFFER
 from lineage.errors import LineageError, NotFoundError
+from lineage.generations import NEWEST
 from lineage.statements import checks
 from lineage.statements import content as rows
 from lineage.statements.upkeep import known_blobs
@@ -31,7 +32,7 @@ Progress = Callable[[int], None]
 _BLOBS_AT_ONCE: Final = 1_000
 _BYTES_AT_ONCE: Final = 64 << 20
 """What lies inside the file and is hashed in one read: some 50 ms in which no writer can commit."""
-_OURS: Final = frozenset({"tmp", "quarantine", "write.lock", "gate.lock", "gc.lock"})
+_OURS: Final = frozenset({"tmp", "quarantine", "write.lock", "gate.lock", "gc.lock", NEWEST})
 _SHARD: Final = re.compile(r"[0-9a-f]{2}", re.ASCII)
 _NAME: Final = re.compile(r"[0-9a-f]{62}", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -60,30 +61,40 @@ class Seen:
     Attributes:
         content: Read and hash them; otherwise only see whether they are there, in the right size.
         progress: Told the bytes read.
+        after: The digest of the last blob that was looked at, or where to begin: blobs come in their order.
+        limit: Look at no further blob once so many bytes were; None for no limit.
         blobs: How many blobs were looked at.
         bytes: Theirs.
+        whole: Whether the last blob was looked at.
     """
 
     content: bool
     progress: Progress | None
+    after: str = ""
+    limit: int | None = None
     blobs: int = 0
     bytes: int = 0
+    whole: bool = False
 
 
 def byte_problems(store: Store, seen: Seen) -> Iterator[Problem]:
-    """Yield what is wrong with the bytes of any blob."""
-    last: str | None = ""
-    while last is not None:
+    """Yield what is wrong with the bytes of blobs, from where `seen` stands to the limit or the last blob."""
+    while True:
         with store.database.read() as connection:
-            window = [BlobRow(*row) for row in rows.blobs_after(connection, last, _BLOBS_AT_ONCE)]
+            window = [BlobRow(*row) for row in rows.blobs_after(connection, seen.after, _BLOBS_AT_ONCE)]
+        if not window:
+            seen.whole = True
+            return
         for some in bounded(window, lambda blob: blob.size, _BYTES_AT_ONCE):
             with store.database.read() as connection:
                 inside = {blob: look_inside(connection, blob, content=seen.content) for blob in some if blob.inside}
             for blob in some:
+                if seen.limit is not None and seen.bytes >= seen.limit:
+                    return
                 yield from blob_problems(store, blob, inside.get(blob), content=seen.content, progress=seen.progress)
                 seen.blobs += 1
                 seen.bytes += blob.size
-        last = window[-1].digest if window else None
+                seen.after = blob.digest
 
 
 def blob_problems(

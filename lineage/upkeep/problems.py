@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeAlias
@@ -46,6 +46,8 @@ class ProblemKind(StrEnum):
     FOREIGN_FILE = "foreign-file"
     BLOB_FOLDER = "blob-folder"
     SEAL = "seal"
+    OLDER_FILE = "older-file"
+    OLDER_BLOBS = "older-blobs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,8 @@ class Problem:
     severity: Severity = "error"
 
 
-def guarded(kind: ProblemKind, what: str, look: Callable[[], Iterable[Problem]]) -> list[Problem]:
-    """Return the problems `look` finds; that it could not go on is one more.
+def guarded(kind: ProblemKind, what: str, look: Callable[[], Iterable[Problem]]) -> Iterator[Problem]:
+    """Yield the problems `look` finds; that it could not go on is one more.
 
     Rows of a damaged file hold anything, so whatever a check stumbles over is taken for damage. That is never
     silent: it is an error in the report.
@@ -76,12 +78,9 @@ def guarded(kind: ProblemKind, what: str, look: Callable[[], Iterable[Problem]])
     Raises:
         BusyError: Others hold a lock: that says nothing about what is looked at.
     """
-    found: list[Problem] = []
     try:
-        for problem in look():
-            found.append(problem)  # noqa: PERF402 (what was found before the trouble counts)
+        yield from look()
     except (BusyError, StateError):
         raise
     except Exception as error:  # noqa: BLE001 (see above)
-        found.append(Problem(kind, what, f"{what} cannot be looked at: {type(error).__name__}: {error}"))
-    return found
+        yield Problem(kind, what, f"{what} cannot be looked at: {type(error).__name__}: {error}")

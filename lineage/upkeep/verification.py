@@ -1,16 +1,22 @@
 """Verifying and repairing: what is wrong is named and not raised; what can be mended without loss is mended.
 
 Verifying reads only, and goes on after a problem. Others may write meanwhile: what was deleted since is looked
-for again before it counts as missing. Repairing is never a side effect of it, and drops nothing: damaged bytes
-are moved to the ``quarantine`` folder.
+for again before it counts as missing. Bytes are looked at in the order of their digests, so that it can stop after so
+many of them and go on after the last; what it holds does not grow with their number. Repairing is never a side effect
+of it, and never drops anything, so there is nothing to force: damaged bytes are moved to the ``quarantine`` folder,
+which nothing of ours empties.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Final
 
-from lineage.errors import BusyError, LineageError, StateError
+from lineage.errors import BusyError, ErrorKind, InvalidInputError, LineageError, StateError
+from lineage.generations import Standing, explained, standing
 from lineage.sealing import broken_seal
 from lineage.statements import checks, portable
 from lineage.store import Store
@@ -18,8 +24,20 @@ from lineage.upkeep.consistency import row_problems
 from lineage.upkeep.integrity import Progress, Seen, blob_problems, byte_problems, folder_problems, look_up
 from lineage.upkeep.mending import Step, plan, troubled
 from lineage.upkeep.problems import Problem, ProblemKind, guarded
+from lineage.values import shown
 
-__all__ = ["Problem", "ProblemKind", "RepairAction", "RepairReport", "VerifyReport", "repair", "verify"]
+__all__ = [
+    "Problem",
+    "ProblemKind",
+    "RepairAction",
+    "RepairReport",
+    "VerifyInterrupted",
+    "VerifyReport",
+    "repair",
+    "verify",
+]
+
+_DIGITS: Final = re.compile(r"[0-9a-f]{0,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +54,8 @@ class VerifyReport:
         left_out: How many more are known by digest and size, but were left out when the project was packed.
         left_out_bytes: Theirs.
         seal: The digest that the file is sealed with, as ``pack`` printed it; None if it is not.
+        after: After which digest it began to look at bytes; empty for the first.
+        next_after: After which digest to go on; None if the last blob was looked at.
     """
 
     problems: tuple[Problem, ...]
@@ -47,10 +67,12 @@ class VerifyReport:
     left_out: int = 0
     left_out_bytes: int = 0
     seal: str | None = None
+    after: str = ""
+    next_after: str | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether there is nothing but warnings: all that was not left out can be had as it was logged."""
+        """Whether there is nothing but warnings in what was looked at: it can be had as it was logged."""
         return all(problem.severity == "warning" for problem in self.problems)
 
 
@@ -91,49 +113,124 @@ class RepairReport:
         return all(problem.severity == "warning" for problem in self.remaining)
 
 
-def verify(store: Store, *, content: bool = True, progress: Progress | None = None) -> VerifyReport:
+class VerifyInterrupted(KeyboardInterrupt):
+    """Ctrl-C during ``verify``, with what was found until then and where to go on.
+
+    Attributes:
+        report: As if the call had had a limit.
+    """
+
+    def __init__(self, report: VerifyReport) -> None:
+        super().__init__(f"verify was interrupted; go on after {report.next_after!r}")
+        self.report = report
+
+
+def verify(
+    store: Store,
+    *,
+    content: bool = True,
+    after: str = "",
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> VerifyReport:
     """Look at everything and report what is wrong; nothing is changed, and damage is reported and not raised.
+
+    Rows are always looked at whole. Bytes are, in the order of their digests, from `after` to the `limit`.
 
     Args:
         store: What to verify.
         content: Read and hash all bytes; otherwise only see whether they are there, in the right size.
+        after: A digest, or its first digits: pass over blobs up to it.
+        limit: Look at no further blob once so many bytes were.
         progress: Told the bytes read.
 
     Raises:
         BusyError: Another program holds the project file.
+        InvalidInputError: `after` is no digest, or `limit` not positive.
+        VerifyInterrupted: Ctrl-C.
     """
-    seen = Seen(content, None if progress is None else lambda size: _tell(progress, size))
-    counts: list[int] = []
-    sealed: list[str] = []
+    tell = None if progress is None else lambda size: _tell(progress, size)
+    looking = _Looking(store, Seen(content, tell, _checked_start(after), _checked_limit(limit)), after)
     try:
-        found = row_problems(store)
-        found += guarded(ProblemKind.SEAL, "the seal", lambda: _seal_problems(store, sealed))
-        found += guarded(ProblemKind.DATABASE, "the table of blobs", lambda: byte_problems(store, seen))
-        found += guarded(ProblemKind.BLOB_FOLDER, "the blob folder", lambda: folder_problems(store))
-        found += guarded(ProblemKind.DATABASE, "the tables", lambda: _count(store, counts))
+        looking.look()
     except _CallerError as error:
         raise error.original from None
-    live_runs, live_artifacts, live_versions, left_out, left_out_bytes = counts or (0, 0, 0, 0, 0)
-    return VerifyReport(
-        tuple(found),
-        live_runs,
-        live_artifacts,
-        live_versions,
-        seen.blobs,
-        seen.bytes,
-        left_out,
-        left_out_bytes,
-        sealed[0] if sealed else None,
-    )
+    except KeyboardInterrupt:
+        raise VerifyInterrupted(looking.report()) from None
+    return looking.report()
 
 
-def _seal_problems(store: Store, sealed: list[str]) -> Iterator[Problem]:
-    with store.database.read() as connection:
-        seal, why = broken_seal(connection)
-    if seal is not None:
-        sealed.append(seal.digest)
-    if why is not None:
-        yield Problem(ProblemKind.SEAL, store.path.name, f"the seal of {store.path.name!r} does not hold: {why}")
+def _checked_start(after: str) -> str:
+    if not isinstance(after, str) or not _DIGITS.fullmatch(after):
+        message = f"after {shown(after)}: give the digest after which to go on, or its first digits"
+        raise InvalidInputError(message, kind=ErrorKind.DIGEST_INVALID)
+    return after
+
+
+def _checked_limit(limit: int | None) -> int | None:
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        raise InvalidInputError(f"limit {shown(limit)}: give a number of bytes, 1 or more")
+    return limit
+
+
+@dataclass(slots=True)
+class _Looking:
+    """One run of ``verify``, and what it found so far."""
+
+    store: Store
+    seen: Seen
+    after: str
+    found: list[Problem] = field(default_factory=list)
+    counts: tuple[int, ...] = (0, 0, 0, 0, 0)
+    seal: str | None = None
+
+    def look(self) -> None:
+        store = self.store
+        for problem in chain(
+            row_problems(store),
+            guarded(ProblemKind.DATABASE, "the tables", self._count),
+            guarded(ProblemKind.SEAL, "the seal", self._seal_problems),
+            guarded(ProblemKind.BLOB_FOLDER, "the blob folder", lambda: folder_problems(store)),
+            guarded(ProblemKind.BLOB_FOLDER, "file and folder", self._standing_problems),
+            guarded(ProblemKind.DATABASE, "the table of blobs", lambda: byte_problems(store, self.seen)),
+        ):
+            self.found.append(problem)
+
+    def report(self) -> VerifyReport:
+        runs, artifacts, versions, left_out, left_out_bytes = self.counts
+        return VerifyReport(
+            tuple(self.found),
+            runs,
+            artifacts,
+            versions,
+            self.seen.blobs,
+            self.seen.bytes,
+            left_out,
+            left_out_bytes,
+            self.seal,
+            self.after,
+            None if self.seen.whole else self.seen.after,
+        )
+
+    def _count(self) -> Iterator[Problem]:
+        with self.store.database.read() as connection:
+            self.counts = (*checks.live_counts(connection), *portable.absent_total(connection))
+        yield from ()
+
+    def _seal_problems(self) -> Iterator[Problem]:
+        with self.store.database.read() as connection:
+            seal, why = broken_seal(connection)
+        self.seal = None if seal is None else seal.digest
+        name = self.store.path.name
+        if why is not None:
+            yield Problem(ProblemKind.SEAL, name, f"the seal of {name!r} does not hold: {why}")
+
+    def _standing_problems(self) -> Iterator[Problem]:
+        found = standing(self.store)
+        if found is not Standing.TOGETHER:
+            accept = f"'lineage gc --accept {found.value}' takes them as they are"
+            message = f"{explained(self.store, found)}. Until then gc takes nothing; {accept}"
+            yield Problem(ProblemKind(found.value), self.store.path.name, message)
 
 
 class _CallerError(BaseException):
@@ -148,12 +245,6 @@ def _tell(progress: Progress, size: int) -> None:
         progress(size)
     except Exception as error:
         raise _CallerError(error) from error
-
-
-def _count(store: Store, counts: list[int]) -> Iterator[Problem]:
-    with store.database.read() as connection:
-        counts += [*checks.live_counts(connection), *portable.absent_total(connection)]
-    yield from ()
 
 
 def repair(
@@ -209,7 +300,7 @@ def _done(step: Step) -> RepairAction:
 
 def _remaining(store: Store, problems: Iterable[Problem]) -> list[Problem]:
     """Look again at the rows, and at the bytes that were in trouble."""
-    found = row_problems(store)
+    found = list(row_problems(store))
     for digest in troubled(problems):
         with store.database.read() as connection:
             state = look_up(connection, digest)
