@@ -26,7 +26,7 @@ from lineage.records import Entry
 from lineage.references import changed, expected_digest, fetch
 from lineage.store import Store
 from lineage.system import callers_errors, is_own, storage_errors, unique_name
-from lineage.values import Digest
+from lineage.values import Digest, known_name
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 Progress = Callable[[int], None]
@@ -34,6 +34,19 @@ _SMALL = 1 << 16
 _LARGE = 8 << 20
 _AT_ONCE = 250
 """Entries whose small contents are read from the project file together, 4 MB at most."""
+
+
+def usual_folder(name: str, end: str) -> Path:
+    """Return where a version goes if nobody says where, by the name of its artifact and what comes behind it.
+
+    Raises:
+        InvalidInputError: The name would lead out of ``./artifacts``, as ``..`` does: a checkout would clear that.
+    """
+    folder = f"{known_name(name)}{end}"
+    if folder.rpartition("/")[2] in (".", ".."):
+        message = f"artifact {name!r} has no folder of its own in ./artifacts: name one for its files"
+        raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
+    return Path("artifacts") / folder
 
 
 def download(  # noqa: PLR0913 (what is brought from where to where, and how strictly)

@@ -1,0 +1,250 @@
+"""A forged project file that somebody opens where it lies: what it says is refused, and leads nowhere."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import plants_packed as bugs
+import pytest
+from conftest import draft
+from forgery import Bench, everything, forging, make_share, unmoved
+from ledger import Ledger
+from plants import Bug, planted
+
+import lineage
+
+MARK = pytest.mark.faults("P12 P10", "F72 F94 F97 F102 F114", "forged files opened where they lie lead nowhere")
+SCHEMA_MARK = pytest.mark.faults("P12 P14", "F85 F86 F90", "forged tables refused by opening, and left as they were")
+
+PATHS = ("../evil", "../../evil", "/tmp/evil", "x/../../evil", "..", "a\\..\\b", "a\0b", "./a", "a//b", "a/", "")
+NAMES = ("../evil", "..", "x/..", "a:/../../evil", "/evil", ".", "../../p.blobs", "x/../../../evil")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A place to forge in."""
+    (tmp_path / "share").mkdir()
+    return Bench(tmp_path / "bench", make_share(tmp_path / "share"))
+
+
+def bring(project: lineage.Project, folder: Path) -> None:
+    """Ask for all that can be asked for, as a trusting user would."""
+    for version in project.versions():
+        repr(version)
+        if version.project is None and not version.deleted:
+            tried([lambda v=version: v.download(folder / "in"), lambda v=version: v.checkout(folder / "out")])
+            tried([lambda v=version: v.download(), lambda v=version: v.checkout(), lambda v=version: v.verify()])
+            tried([lambda v=version: [v.open(entry.path).read() for entry in v.files()]])
+        tried([version.used_by, version.logged_by, version.reproduced_by, version.links])
+    for run in project.runs():
+        tried([run.history, run.used_artifacts, run.logged_artifacts, lambda r=run: r.config])
+    tried([project.graph, project.size, project.artifacts, lambda: project.sql("SELECT * FROM files"), project.verify])
+
+
+def tried(calls: list[Callable[[], object]]) -> None:
+    """Make calls that may be refused, by an error of ours only."""
+    for call in calls:
+        try:
+            call()
+        except lineage.LineageError as error:
+            assert str(error)
+
+
+WANTED = re.compile(r"deep/here/(in(/(in|out)(/.*)?)?|artifacts(/[^/]+)?|artifacts/[^/]+/.*)", re.DOTALL)
+"""Where files may appear: below the folders that were named, and below a folder for each version."""
+
+
+def check_leads_nowhere(bench: Bench, statement: str, values: tuple[object, ...], bug: Bug | None = None) -> None:
+    """Open a file with a forged row and ask for everything: nothing appears but below the folders that were named."""
+    bench.copy()
+    with forging(bench.theirs) as connection:
+        connection.execute(statement, values)
+    here = Path("work") / "deep" / "here"
+    here.mkdir(parents=True, exist_ok=True)
+    (here.parent / "mine").write_text("precious")
+    (here / "precious").write_text("precious")
+    with planted(bug), unmoved(bench.theirs.parent, bench.share.parent), pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        try:
+            bring(lineage.open(bench.theirs, create=False, read_only=True), Path("in"))
+        except lineage.LineageError as error:
+            assert str(error)
+        except (KeyError, TypeError, IndexError, ValueError) as error:
+            pytest.fail(f"{statement} {values}: {error!r}")
+    found = {name for name in everything(Path("work")) if not WANTED.fullmatch(name)}
+    assert found == {"deep", "deep/here", "deep/mine", "deep/here/precious"}, (statement, values)
+
+
+ROWS: list[tuple[str, tuple[object, ...]]] = [
+    *(("UPDATE entry SET path = ? WHERE path = 'a'", (path,)) for path in PATHS),
+    *(("UPDATE artifact SET name = ? WHERE name = 'data'", (name,)) for name in NAMES),
+    ("UPDATE blob SET digest = ? WHERE id = (SELECT min(id) FROM blob WHERE size = 20000)", ("../../../theirs/theirs.lineage",)),
+    ("UPDATE blob SET digest = upper(digest)", ()),
+    ("UPDATE blob SET size = ? WHERE size = 20000", (2**63 - 1,)),
+    ("UPDATE blob SET size = 10 WHERE size = 20000", ()),
+    ("UPDATE run SET status = 'rm -rf'", ()),
+    ("UPDATE run SET config = 'x'", ()),
+    ("UPDATE run SET uid = '../x' WHERE uid = 'load'", ()),
+    ("UPDATE run SET started_at = 'yesterday', ended_at = 'x'", ()),
+    ("UPDATE metric SET document = '{' WHERE document IS NOT NULL", ()),
+    ("UPDATE produced SET run = 99", ()),
+    ("INSERT INTO consumed (run, version) SELECT 99, id FROM version", ()),
+    ("UPDATE link SET source = 99", ()),
+    ("UPDATE alias SET version = 99", ()),
+    ("UPDATE version SET metadata = '['", ()),
+    ("UPDATE version SET number = -1 WHERE number = 1", ()),
+    ("INSERT INTO consumed (run, version) SELECT run, version FROM produced WHERE true ON CONFLICT DO NOTHING", ()),
+]
+
+
+@MARK
+def test_forged_rows_of_an_opened_file_lead_nowhere(bench: Bench, ledger: Ledger) -> None:
+    """No path, name or digest leads out of a folder, and no error is another than ours."""
+    for statement, values in ROWS:
+        check_leads_nowhere(bench, statement, values)
+        ledger.case()
+
+
+@MARK
+@pytest.mark.parametrize(
+    ("bug", "row"),
+    [(bugs.path_of_a_row_is_believed, 0), (bugs.name_of_a_row_is_believed, len(PATHS))]
+    + [(bugs.status_of_a_row_is_believed, [statement for statement, _ in ROWS].index("UPDATE run SET status = 'rm -rf'"))],
+    ids=lambda one: one.name if isinstance(one, Bug) else "",
+)
+def test_rows_that_are_believed_are_caught(bench: Bench, ledger: Ledger, bug: Bug, row: int) -> None:
+    """Each gate is one that the check needs."""
+    with ledger.catches(bug.name):
+        check_leads_nowhere(bench, *ROWS[row], bug)
+
+
+@MARK
+def test_artifact_called_two_dots_is_not_checked_out_over_everything(
+    project: lineage.Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ledger: Ledger
+) -> None:
+    """Such a name is allowed, as in W&B, and so may come with a merge: its usual folder would be the caller's own."""
+    for name in ("..", "."):
+        project.log_artifact(draft(name, {"a": "1"}))
+        here = tmp_path / "elsewhere"
+        here.mkdir(exist_ok=True)
+        (here / "mine").write_text("precious")
+        monkeypatch.chdir(here)
+
+        with pytest.raises(lineage.InvalidInputError, match="no folder of its own"):
+            project.version(name).checkout()
+
+        assert (here / "mine").read_text() == "precious"
+        assert project.version(name).checkout("named") == Path("named")
+        ledger.case()
+
+
+SCHEMAS = {
+    "a trigger": ["CREATE TRIGGER t AFTER INSERT ON run BEGIN DELETE FROM version; END"],
+    "an index that computes": ["CREATE INDEX x ON run (length(name))"],
+    "a view of the same name": ["DROP VIEW runs", "CREATE VIEW runs AS SELECT 1 AS id"],
+    "an endless view": [
+        "CREATE VIEW e AS WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT n FROM r"
+    ],
+    "an endless view in place of ours": [
+        "DROP VIEW runs",
+        "CREATE VIEW runs AS WITH RECURSIVE r (id) AS (SELECT 1 UNION ALL SELECT id FROM r) SELECT id FROM r",
+    ],
+    "a view in place of a table": ["DROP TABLE absent", "CREATE VIEW absent AS SELECT id AS blob FROM blob"],
+    "a table that is a program": ["CREATE VIRTUAL TABLE v USING fts5 (a)"],
+    "a generated column": ["ALTER TABLE run ADD COLUMN g TEXT GENERATED ALWAYS AS (hex(zeroblob(900000000)))"],
+    "another column": ["ALTER TABLE run ADD COLUMN more TEXT"],
+    "a weaker table": ["DROP TABLE absent", "CREATE TABLE absent (blob INTEGER PRIMARY KEY)"],
+    "text that is no SQL": ["PRAGMA writable_schema = ON", "UPDATE sqlite_schema SET sql = 'rubbish' WHERE name = 'run'"],
+    "five megabytes of text": [
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_schema SET sql = sql || '-- ' || hex(zeroblob(2500000)) WHERE name = 'run'",
+    ],
+    "an unknown module": [
+        "PRAGMA writable_schema = ON",
+        "INSERT INTO sqlite_schema VALUES ('table', 'u', 'u', 0, 'CREATE VIRTUAL TABLE u USING nobody_knows (a)')",
+    ],
+    "two tables of one root": [
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'run') WHERE name = 'blob'",
+    ],
+    "a root that is the first page": [
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_schema SET rootpage = 1 WHERE name = 'blob'",
+    ],
+    "a root past the end": [
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_schema SET rootpage = 99999 WHERE name = 'blob'",
+    ],
+    "a default that computes": [
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_schema SET sql = replace(sql, 'notes TEXT', 'notes TEXT DEFAULT (hex(randomblob(9)))')",
+    ],
+    "a table less": ["DROP TABLE absent"],
+    "an index less": ["DROP INDEX run_name"],
+    "another table": ["CREATE TABLE more (a INTEGER)"],
+}
+"""Tables that are none of ours; of the last three, opening a file where it lies forgives the one or the other."""
+FORGIVEN = ("another table", "a table less", "an index less")
+
+
+def forge_schema(bench: Bench, what: str) -> None:
+    """Make a file with other tables than the format's."""
+    bench.copy()
+    with closing(sqlite3.connect(bench.theirs, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        for statement in SCHEMAS[what]:
+            connection.execute(statement)
+
+
+def check_schema_refused(bench: Bench, what: str, *, opened: bool, bug: Bug | None = None) -> None:
+    """Open or merge such a file: refused, and nothing of it or of ours is touched."""
+    forge_schema(bench, what)
+    with planted(bug):
+        if not opened:
+            bench.merge_is_refused()
+            return
+        with unmoved(bench.theirs.parent), pytest.raises(lineage.LineageError):
+            report = lineage.open(bench.theirs, create=False).verify()
+            assert report.ok, report.problems
+            pytest.fail("it was opened")
+
+
+@SCHEMA_MARK
+@pytest.mark.parametrize("opened", [True, False], ids=["opened", "merged"])
+def test_tables_other_than_the_formats_are_refused(bench: Bench, ledger: Ledger, opened: bool) -> None:
+    """Text for text, before a row is read."""
+    for what in SCHEMAS:
+        if opened and (what in FORGIVEN or what.startswith(("two", "a root"))):
+            continue
+        check_schema_refused(bench, what, opened=opened)
+        ledger.case()
+
+
+@SCHEMA_MARK
+def test_opened_files_with_shared_roots_are_found_damaged(bench: Bench, ledger: Ledger) -> None:
+    """The table of tables reads as ours, and verify finds what is wrong below it; nothing else goes wrong."""
+    for what in SCHEMAS:
+        if what.startswith(("two", "a root")):
+            forge_schema(bench, what)
+            with unmoved(bench.theirs.parent):
+                try:
+                    assert not lineage.open(bench.theirs, create=False, read_only=True).verify().ok
+                except lineage.LineageError as error:
+                    assert str(error)
+            ledger.case()
+
+
+@SCHEMA_MARK
+@pytest.mark.parametrize(
+    ("bug", "opened"),
+    [(bugs.schema_is_not_compared_at_opening, True), (bugs.schema_is_not_compared, False)],
+    ids=lambda one: one.name if isinstance(one, Bug) else "",
+)
+def test_tables_that_are_not_compared_are_caught(bench: Bench, ledger: Ledger, bug: Bug, opened: bool) -> None:
+    """A trigger would be run by the first write."""
+    with ledger.catches(bug.name):
+        check_schema_refused(bench, "a trigger", opened=opened, bug=bug)
