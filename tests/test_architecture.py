@@ -19,7 +19,7 @@ LAYERS = [
     {"values", "jsondata", "words"},
     {"records", "capture"},
     {"facts"},
-    {"system", "translation"},
+    {"system", "translation", "journal"},
     {"database", "blobs", "newfile"},
     {"filters", "manifests"},
     {"statements"},

@@ -122,7 +122,7 @@ def everything(folder: Path) -> dict[str, object]:
         elif path.is_file() and path.suffix != ".lock" and path.name != "lock":
             if path.stat().st_size or not name.endswith("-journal"):
                 found[name] = (path.stat().st_mode, path.read_bytes())
-        elif path.is_dir() and path.name not in ("tmp", "p.blobs"):
+        elif path.is_dir() and path.name != "tmp" and path.suffix != ".blobs":
             found[name] = "folder"
     return found
 
@@ -157,8 +157,8 @@ class Bench:
     def __post_init__(self) -> None:
         """Lay out the place."""
         self.chance = random.Random(self.seed)
-        (self.folder / "theirs").mkdir(parents=True)
-        self.theirs = self.folder / "theirs" / "theirs.lineage"
+        self.theirs = self.folder / "theirs" / "none.lineage"
+        self.theirs.parent.mkdir(parents=True)
         for name in ("template", "mine"):
             (self.folder / name).mkdir()
         lineage.open(self.folder / "template" / "empty.lineage").log_artifact(draft("mine", {"a": "1", "b": LARGE[1:]}))
@@ -177,7 +177,9 @@ class Bench:
         return 65536 if size == 1 else size
 
     def forge(self, data: bytes) -> Path:
-        """Put a file in the place of theirs."""
+        """Put a file in the place of theirs, under a name that no project of this process has had."""
+        self.theirs.unlink(missing_ok=True)
+        self.theirs = self.theirs.with_name(f"{new_uid()}.lineage")
         self.theirs.write_bytes(data)
         return self.theirs
 
@@ -209,15 +211,17 @@ class Bench:
     def merge_is_harmless(self) -> bool:
         """Merge what lies there: refused with nothing changed, or as good as the whole file; say whether refused."""
         project = self.target
+        before = everything(project.file.parent), everything(self.theirs.parent)
         try:
-            with unmoved(project.file.parent, self.theirs.parent):
-                project.merge(self.theirs, dry_run=True)
+            project.merge(self.theirs)
         except lineage.LineageError as error:
             assert str(error)
+            assert (everything(project.file.parent), everything(self.theirs.parent)) == before
             return True
-        project.merge(self.theirs)
+        assert everything(self.theirs.parent) == before[1]
         del self.target
         assert (facts_of(project), seal_of(project)) == self.right
+        shutil.rmtree(project.file.parent)
         return False
 
     def merge_is_refused(self) -> lineage.LineageError:
@@ -245,6 +249,11 @@ class Bench:
         assert report.seal is not None
         assert seal == report.seal == self.seal
         return False
+
+    def open_is_as_sealed(self) -> bool:
+        """Verify what lies there, where it is, and say whether that finds nothing."""
+        with unmoved(self.theirs.parent):
+            return lineage.open(self.theirs, create=False, read_only=True).verify().ok
 
     @cached_property
     def seal(self) -> str | None:
