@@ -26,7 +26,7 @@ from lineage.errors import (
     ReadOnlyError,
     StateError,
 )
-from lineage.journal import refuse_strange_journal
+from lineage.journal import check_journal
 from lineage.system import file_lock, storage_errors, sync_folder, unique_name
 from lineage.translation import translated
 
@@ -236,8 +236,8 @@ def connect(path: Path, *, writing: bool, timeout: float, mend: bool = True) -> 
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         message = f"SQLite {sqlite3.sqlite_version} is too old: lineage needs 3.37 or newer"
         raise FormatError(message)
-    refuse_strange_journal(path)
-    mode = "rw" if mend and os.access(path, os.W_OK) else "ro"  # "rw" also for readers: it mends what a crash left
+    mends = not check_journal(path) or mend
+    mode = "rw" if mends and os.access(path, os.W_OK) else "ro"  # "rw" also for readers: it mends what a crash left
     uri = f"{file_uri(path)}?mode={mode}"
     with _calls:
         if path in _inherited:

@@ -36,17 +36,17 @@ _AT_ONCE = 250
 """Entries whose small contents are read from the project file together, 4 MB at most."""
 
 
-def usual_folder(name: str, end: str) -> Path:
+def usual_folder(parent: Path, name: str, end: str) -> Path:
     """Return where a version goes if nobody says where, by the name of its artifact and what comes behind it.
 
     Raises:
-        InvalidInputError: The name would lead out of ``./artifacts``, as ``..`` does: a checkout would clear that.
+        InvalidInputError: It would lead out of `parent`, as ``..`` does, which a checkout would clear.
     """
     folder = f"{known_name(name)}{end}"
-    if folder.rpartition("/")[2] in (".", ".."):
-        message = f"artifact {name!r} has no folder of its own in ./artifacts: name one for its files"
+    if "/" in end or folder.rpartition("/")[2] in (".", ".."):
+        message = f"artifact {name!r} has no folder of its own in {str(parent)!r}: name one for its files"
         raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
-    return Path("artifacts") / folder
+    return parent / folder
 
 
 def download(  # noqa: PLR0913 (what is brought from where to where, and how strictly)

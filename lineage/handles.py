@@ -513,7 +513,7 @@ def load_versions(store: Store, keys: Sequence[int]) -> list[Version]:
 
 def _folder(root: str | os.PathLike[str] | None, name: str, end: str = "") -> Path:
     """Return the folder a caller named, or the usual one."""
-    return usual_folder(name, end) if root is None else file_path(root, "path of a folder")
+    return usual_folder(Path("artifacts"), name, end) if root is None else file_path(root, "path of a folder")
 
 
 def _of_type(versions: list[Version], type: str | None) -> list[Version]:

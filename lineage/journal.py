@@ -12,8 +12,10 @@ _MAGIC: Final = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 """What a journal begins with, and ends with only where it names another file."""
 
 
-def refuse_strange_journal(path: Path) -> None:
-    """Refuse a database whose journal names another file: SQLite would delete that one.
+def check_journal(path: Path) -> bool:
+    """Return whether a database's journal holds anything: of a write that goes on, or one that a crash cut off.
+
+    One that names another file is refused: SQLite would delete that one.
 
     Such a journal is that of several databases which are written together, and lineage writes none. Whoever forges one
     beside a file that he hands over chooses what is deleted. Closing a journal drops no locks, as there are none on it.
@@ -24,12 +26,13 @@ def refuse_strange_journal(path: Path) -> None:
     journal = path.with_name(f"{path.name}-journal")
     try:
         if not journal.stat().st_size:  # as nearly always: 2 µs
-            return
+            return False
         with journal.open("rb") as file:
             file.seek(-len(_MAGIC), os.SEEK_END)
             start, end = file.tell(), file.read()
-    except OSError:  # it is gone by now, or too short, or SQLite cannot read it either
-        return
+    except OSError:  # it is not there, is too short, or SQLite cannot read it either
+        return False
     if start and end == _MAGIC:
         message = f"{str(journal)!r} is not of lineage's making: do not trust what lies beside it, or remove that file"
         raise CorruptionError(message)
+    return True

@@ -131,7 +131,9 @@ def _run_record(row: tuple, environments: Mapping[int, str]) -> RunRecord:  # ty
     key, uid, name, job, group, status, config, summary, code, environment, notes, tags, *rest, pid, process = row
     known = _STATUSES.get(status)
     if known is None:
-        raise CorruptionError(f"run {shown(uid)} has the status {shown(status)}, which lineage never writes: run verify")
+        raise CorruptionError(
+            f"run {shown(uid)} has the status {shown(status)}, which lineage never writes: run verify"
+        )
     return RunRecord(
         key,
         uid,

@@ -51,7 +51,9 @@ def make_share(folder: Path) -> Path:
 
 
 @contextmanager
-def forging(path: Path, *, digests: bool = True, seal: bool = True, strict: bool = True) -> Iterator[sqlite3.Connection]:
+def forging(
+    path: Path, *, digests: bool = True, seal: bool = True, strict: bool = True
+) -> Iterator[sqlite3.Connection]:
     """Give a connection that obeys none of the file's rules, and then make all agree again, as an enemy would.
 
     Args:
@@ -221,6 +223,7 @@ class Bench:
         assert everything(self.theirs.parent) == before[1]
         del self.target
         assert (facts_of(project), seal_of(project)) == self.right
+        assert_bytes_right(project)
         shutil.rmtree(project.file.parent)
         return False
 

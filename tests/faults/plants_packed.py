@@ -29,7 +29,7 @@ def path_of_a_row_is_believed(_: Any) -> Any:
 @plant("lineage.handles:usual_folder")
 def name_of_a_row_is_believed(_: Any) -> Any:
     """Join to a folder whatever a row has for a name."""
-    return lambda name, end: Path("artifacts") / f"{name}{end}"
+    return lambda parent, name, end: parent / f"{name}{end}"
 
 
 @plant("lineage.store:check_schema")
@@ -47,6 +47,18 @@ def status_of_a_row_is_believed(known: Any) -> Any:
             return known[key]
 
     return Trusting(known)
+
+
+@plant("lineage.database:check_journal")
+def journals_are_believed(_: Any) -> Any:
+    """Let SQLite obey whatever lies beside a file."""
+    return lambda path: False
+
+
+@plant("lineage.blobs:Digest.parse")
+def digest_of_a_row_is_believed(_: Any) -> Any:
+    """Let any text be a digest, and so a path below the blob folder."""
+    return classmethod(lambda cls, text: str.__new__(cls, str(text)))
 
 
 # --- files merged ---

@@ -24,7 +24,12 @@ TRAPS = pytest.mark.faults("P10 P12", "F115", "download over links, FIFOs, folde
 STORE = pytest.mark.faults("P12 P16", "F117", "download into the store")
 TWO = pytest.mark.faults("P10 P3", "F116", "downloads at once, or killed: whole files only")
 
-FILES: dict[str, str | bytes] = {"a": "mine", "in/b": b"b" * 30_000, "in/deep/c": "c", "big": b"0123456789abcdef" * 400_000}
+FILES: dict[str, str | bytes] = {
+    "a": "mine",
+    "in/b": b"b" * 30_000,
+    "in/deep/c": "c",
+    "big": b"0123456789abcdef" * 400_000,
+}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +81,17 @@ def trap(kind: str, place: Path, outside: Path) -> None:
 
 
 KINDS = (
-    *("file", "long file", "right file", "link", "link to right bytes", "dangling link", "folder link", "loop", "device"),
+    *(
+        "file",
+        "long file",
+        "right file",
+        "link",
+        "link to right bytes",
+        "dangling link",
+        "folder link",
+        "loop",
+        "device",
+    ),
     *("hard link", "hard link to right bytes", "FIFO", "folder", "read-only file"),
 )
 
@@ -154,7 +169,10 @@ def check_store_refused(folder: Path, bug: Bug | None = None) -> int:
     assert version is not None
     ways: list[Callable[[], object]] = [lambda one=one: one.download(folder) for one in traps if one is not None]
     for place in ("p.blobs", "p.blobs/in", "p.blobs/tmp", "link", "p.blobs/../p.blobs", "link/../p.blobs/x"):
-        ways += [lambda place=place: version.download(folder / place), lambda place=place: version.checkout(folder / place)]
+        ways += [
+            lambda place=place: version.download(folder / place),
+            lambda place=place: version.checkout(folder / place),
+        ]
     ways += [lambda place=place: version.checkout(place) for place in (folder, folder.parent, "/")]
     with unmoved(folder), planted(bug):
         for number, way in enumerate(ways[: 6 if bug else None]):
@@ -275,7 +293,10 @@ def test_download_that_is_killed_leaves_whole_files_only(stored: Path, tmp_path:
     ("bug", "check"),
     [
         (bugs.temporary_name_is_shared, check_two_at_once),
-        (bugs.file_is_written_in_its_place, lambda stored, folder, bug: [check_killed(stored, folder, n, bug) for n in (3, 6, 12)]),
+        (
+            bugs.file_is_written_in_its_place,
+            lambda stored, folder, bug: [check_killed(stored, folder, n, bug) for n in (3, 6, 12)],
+        ),
     ],
     ids=lambda one: one.name if isinstance(one, Bug) else "",
 )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
+import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +22,7 @@ from plants import Bug, planted
 import lineage
 
 MARK = pytest.mark.faults("P12 P10", "F72 F94 F97 F102 F114", "forged files opened where they lie lead nowhere")
+JOURNAL = pytest.mark.faults("P12 P14", "F89 F18", "a forged journal names a file for SQLite to delete")
 SCHEMA_MARK = pytest.mark.faults("P12 P14", "F85 F86 F90", "forged tables refused by opening, and left as they were")
 
 PATHS = ("../evil", "../../evil", "/tmp/evil", "x/../../evil", "..", "a\\..\\b", "a\0b", "./a", "a//b", "a/", "")
@@ -42,6 +47,7 @@ def bring(project: lineage.Project, folder: Path) -> None:
         tried([version.used_by, version.logged_by, version.reproduced_by, version.links])
     for run in project.runs():
         tried([run.history, run.used_artifacts, run.logged_artifacts, lambda r=run: r.config])
+    tried([lambda: project.pack(folder / "in" / "packed.lineage"), lambda: project.gc(dry_run=True)])
     tried([project.graph, project.size, project.artifacts, lambda: project.sql("SELECT * FROM files"), project.verify])
 
 
@@ -82,7 +88,11 @@ def check_leads_nowhere(bench: Bench, statement: str, values: tuple[object, ...]
 ROWS: list[tuple[str, tuple[object, ...]]] = [
     *(("UPDATE entry SET path = ? WHERE path = 'a'", (path,)) for path in PATHS),
     *(("UPDATE artifact SET name = ? WHERE name = 'data'", (name,)) for name in NAMES),
-    ("UPDATE blob SET digest = ? WHERE id = (SELECT min(id) FROM blob WHERE size = 20000)", ("../../../theirs/theirs.lineage",)),
+    (
+        "UPDATE blob SET digest = ? WHERE id = (SELECT min(id) FROM blob WHERE size = 20000)",
+        ("../../../theirs/theirs.lineage",),
+    ),
+    ("UPDATE blob SET digest = 'ab/etc/hostname', size = 9 WHERE id = 1", ()),
     ("UPDATE blob SET digest = upper(digest)", ()),
     ("UPDATE blob SET size = ? WHERE size = 20000", (2**63 - 1,)),
     ("UPDATE blob SET size = 10 WHERE size = 20000", ()),
@@ -113,7 +123,12 @@ def test_forged_rows_of_an_opened_file_lead_nowhere(bench: Bench, ledger: Ledger
 @pytest.mark.parametrize(
     ("bug", "row"),
     [(bugs.path_of_a_row_is_believed, 0), (bugs.name_of_a_row_is_believed, len(PATHS))]
-    + [(bugs.status_of_a_row_is_believed, [statement for statement, _ in ROWS].index("UPDATE run SET status = 'rm -rf'"))],
+    + [
+        (
+            bugs.status_of_a_row_is_believed,
+            [statement for statement, _ in ROWS].index("UPDATE run SET status = 'rm -rf'"),
+        )
+    ],
     ids=lambda one: one.name if isinstance(one, Bug) else "",
 )
 def test_rows_that_are_believed_are_caught(bench: Bench, ledger: Ledger, bug: Bug, row: int) -> None:
@@ -142,6 +157,93 @@ def test_artifact_called_two_dots_is_not_checked_out_over_everything(
         ledger.case()
 
 
+def forged_journal(file: Path, victim: Path) -> bytes:
+    """Return a journal that has nothing to undo and says it belongs to a write of several files, one of them named."""
+    data, magic = file.read_bytes(), b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
+    size = int.from_bytes(data[16:18], "big")
+    name = os.fsencode(victim)
+    head = magic + struct.pack(">IIIII", 0, 0, len(data) // size, 512, size)
+    end = struct.pack(">I", 0x40000000 // size + 1) + name + struct.pack(">II", len(name), sum(name)) + magic
+    return head.ljust(512, b"\0") + end
+
+
+PROGRAM = """
+import sys
+from plants import plant_what_the_environment_names
+plant_what_the_environment_names()
+import lineage
+try:
+    if sys.argv[1] == "open":
+        lineage.open(sys.argv[2], create=False).verify()
+    else:
+        lineage.open("mine.lineage").merge(sys.argv[2])
+except lineage.LineageError as error:
+    print(error)
+"""
+
+
+def check_victim_lives(folder: Path, way: str, bug: Bug | None = None) -> None:
+    """Open, or merge from, a project with a forged journal: the file that it names stays, and so does the journal."""
+    theirs = folder / "theirs"
+    theirs.mkdir()
+    project = lineage.open(theirs / "p.lineage")
+    project.log_artifact(draft("d", {"a": "1", "b": b"b" * 20_000}))
+    victim = folder / "victim"
+    victim.write_text("precious")
+    journal = theirs / "p.lineage-journal"
+    journal.write_bytes(forged_journal(project.file, victim.absolute()))
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": f"{here}:{here.parent}", **(bug.environment if bug else {})}
+    command = [sys.executable, "-c", PROGRAM, way, str(project.file)]
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert victim.exists()
+    assert "not of lineage's making" in ended.stdout
+    assert journal.stat().st_size
+
+
+@JOURNAL
+@pytest.mark.parametrize("way", ["open", "merge"])
+def test_journal_that_names_another_file_is_refused(tmp_path: Path, ledger: Ledger, way: str) -> None:
+    """SQLite would take it for the last trace of a write to several files, and remove that trace."""
+    check_victim_lives(tmp_path, way)
+    ledger.case()
+
+
+@JOURNAL
+@pytest.mark.parametrize("bug", [bugs.journals_are_believed], ids=lambda bug: bug.name)
+def test_journals_that_are_believed_are_caught(tmp_path: Path, ledger: Ledger, bug: Bug) -> None:
+    """The file is gone."""
+    with ledger.catches(bug.name):
+        check_victim_lives(tmp_path, "open", bug)
+
+
+@JOURNAL
+def test_merge_from_a_project_that_was_killed_in_a_write_leaves_it_as_it_is(tmp_path: Path, ledger: Ledger) -> None:
+    """What is half done there is undone by who opens it, and not by who reads from it."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    project = lineage.open(theirs / "p.lineage")
+    project.log_artifact(draft("d", {"a": "1", "b": b"b" * 20_000}))
+    killed = """
+import os, sqlite3
+connection = sqlite3.connect("p.lineage", isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("UPDATE artifact SET description = hex(zeroblob(100000))")
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", killed], cwd=theirs, check=True)
+    mine = lineage.open(tmp_path / "mine.lineage")
+
+    with unmoved(theirs), pytest.raises(lineage.StateError, match="in the midst of a write: open it once"):
+        mine.merge(project.file)
+
+    assert project.verify().ok
+    assert mine.merge(project.file).versions == 1
+    ledger.case()
+
+
 SCHEMAS = {
     "a trigger": ["CREATE TRIGGER t AFTER INSERT ON run BEGIN DELETE FROM version; END"],
     "an index that computes": ["CREATE INDEX x ON run (length(name))"],
@@ -158,7 +260,10 @@ SCHEMAS = {
     "a generated column": ["ALTER TABLE run ADD COLUMN g TEXT GENERATED ALWAYS AS (hex(zeroblob(900000000)))"],
     "another column": ["ALTER TABLE run ADD COLUMN more TEXT"],
     "a weaker table": ["DROP TABLE absent", "CREATE TABLE absent (blob INTEGER PRIMARY KEY)"],
-    "text that is no SQL": ["PRAGMA writable_schema = ON", "UPDATE sqlite_schema SET sql = 'rubbish' WHERE name = 'run'"],
+    "text that is no SQL": [
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_schema SET sql = 'rubbish' WHERE name = 'run'",
+    ],
     "five megabytes of text": [
         "PRAGMA writable_schema = ON",
         "UPDATE sqlite_schema SET sql = sql || '-- ' || hex(zeroblob(2500000)) WHERE name = 'run'",

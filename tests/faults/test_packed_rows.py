@@ -79,7 +79,7 @@ LIES = {
     "metadata that is a list": "UPDATE version SET metadata = '[1]' WHERE number = 1",
     "metadata of NaN": "UPDATE version SET metadata = '{\"a\":NaN}' WHERE number = 1",
     "metadata of three megabytes and no end": (
-        "UPDATE version SET metadata = '{\"a\":\"' || hex(zeroblob(1500000)) WHERE number = 1"
+        'UPDATE version SET metadata = \'{"a":"\' || hex(zeroblob(1500000)) WHERE number = 1'
     ),
     "metadata too deep": "UPDATE version SET metadata = '{\"a\":' || replace(hex(zeroblob(25000)), '00', '[') || '}'",
     "half a character": 'UPDATE version SET metadata = \'{"a":"\\ud800"}\' WHERE number = 1',
@@ -185,7 +185,9 @@ def test_paths_that_are_odd_come_in_as_they_are(bench: Bench, tmp_path: Path, le
         assert path in [entry.path for entry in project.version("data").files()], what
         if len(path) < 1_000:
             project.version("data").download(tmp_path / what, paths=[path])
-            found = [one.relative_to(tmp_path / what).as_posix() for one in (tmp_path / what).rglob("*") if one.is_file()]
+            found = [
+                one.relative_to(tmp_path / what).as_posix() for one in (tmp_path / what).rglob("*") if one.is_file()
+            ]
             assert found == [path], what
         assert_store_sound(project)
         ledger.case()
@@ -208,7 +210,9 @@ def check_lie_refused(bench: Bench, lie: str, bug: Bug | None = None) -> None:
     with planted(bug):
         error = bench.merge_is_refused()
         bench.fill_is_harmless()
-    assert isinstance(error, lineage.CorruptionError | lineage.ConflictError | lineage.NotFoundError | lineage.CycleError)
+    assert isinstance(
+        error, lineage.CorruptionError | lineage.ConflictError | lineage.NotFoundError | lineage.CycleError
+    )
 
 
 @ROWS
@@ -338,7 +342,22 @@ def test_any_value_in_any_cell_is_refused_or_comes_in_as_it_is(bench: Bench, led
 @CELLS
 def test_value_of_every_kind_in_every_column_is_refused_or_comes_in_as_it_is(bench: Bench, ledger: Ledger) -> None:
     """One after the other in the long form, a few columns else."""
-    values = [None, -1, 2**63 - 1, 1.5, float("inf"), "", "\0", b"\xff\xfe", "../x", "[1]", '{"a":NaN}', "x" * 300, 0, 99]
+    values = [
+        None,
+        -1,
+        2**63 - 1,
+        1.5,
+        float("inf"),
+        "",
+        "\0",
+        b"\xff\xfe",
+        "../x",
+        "[1]",
+        '{"a":NaN}',
+        "x" * 300,
+        0,
+        99,
+    ]
     places = columns(bench.share)
     for place in places if ledger.long else bench.chance.sample(places, 5):
         for value in values if ledger.long else bench.chance.sample(values, 3):

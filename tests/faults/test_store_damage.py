@@ -267,6 +267,16 @@ def test_damage_that_is_not_noticed_is_caught(yard: Yard, ledger: Ledger, bug: B
 
 
 @BLOBS
+@pytest.mark.parametrize("bug", [bugs.pack_takes_bytes_inside_as_they_lie, bugs.download_does_not_compare])
+def test_damage_inside_the_file_that_is_not_noticed_is_caught(yard: Yard, ledger: Ledger, bug: Bug) -> None:
+    """What lies in rows is hashed like any other bytes."""
+    statement, values, _ = INSIDE["a bit"]
+    yard.sql(statement, *values)
+    with ledger.catches(bug.name):
+        check_not_given_out(yard, "small", SMALL, bug)
+
+
+@BLOBS
 @pytest.mark.parametrize("bug", [bugs.folder_is_not_looked_through], ids=lambda bug: bug.name)
 def test_strangers_that_are_not_seen_are_caught(yard: Yard, ledger: Ledger, bug: Bug) -> None:
     """What nobody looks through, nobody warns of."""
@@ -316,7 +326,9 @@ def test_bits_of_a_large_blob_are_found(yard: Yard, ledger: Ledger) -> None:
 
 
 @BITS
-@pytest.mark.parametrize("bug", [bugs.hashes_are_not_compared, bugs.download_does_not_compare], ids=lambda bug: bug.name)
+@pytest.mark.parametrize(
+    "bug", [bugs.hashes_are_not_compared, bugs.download_does_not_compare], ids=lambda bug: bug.name
+)
 def test_bits_that_are_not_noticed_are_caught(yard: Yard, ledger: Ledger, bug: Bug) -> None:
     """One bit is enough."""
     with ledger.catches(bug.name):
