@@ -110,8 +110,8 @@ def recompute(connection: sqlite3.Connection) -> None:
         words = (manifest_digest(entries), len(entries), size, key)
         connection.execute("UPDATE manifest SET digest = ?, file_count = ?, size = ? WHERE id = ?", words)
     for key, document in connection.execute("SELECT id, document FROM environment").fetchall():
-        digest = blake3(document.encode()).hexdigest()
-        connection.execute("UPDATE environment SET digest = ? WHERE id = ?", (digest, key))
+        known = (blake3(document.encode()).hexdigest(), key)
+        connection.execute("UPDATE environment SET digest = ? WHERE id = ?", known)
 
 
 def everything(folder: Path) -> dict[str, object]:

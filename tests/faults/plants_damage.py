@@ -106,7 +106,7 @@ def links_to_files_are_followed(_: Any) -> Any:
             with open(os.open(name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=folder), "rb") as file:  # noqa: PTH123 (a descriptor)
                 from blake3 import blake3
 
-                return blake3(file.read()).hexdigest() == entry.digest
+                return bool(blake3(file.read()).hexdigest() == entry.digest)
         except OSError:
             return False
 
@@ -117,7 +117,7 @@ def links_to_files_are_followed(_: Any) -> Any:
 def file_is_written_in_its_place(_: Any) -> Any:
     """Write under the final name, through whatever has it."""
 
-    def write(folder: int, name: str, source: Any, entry: Any, progress: Any) -> None:  # noqa: ARG001 (as the function has it)
+    def write(folder: int, name: str, source: Any, entry: Any, progress: Any) -> None:
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK, 0o666, dir_fd=folder)
         with open(descriptor, "wb") as target:  # noqa: PTH123 (a descriptor)
             while data := source.read(1 << 16):

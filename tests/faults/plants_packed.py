@@ -43,7 +43,7 @@ def status_of_a_row_is_believed(known: Any) -> Any:
     """Take any status for one that is known."""
 
     class Trusting(dict[str, object]):
-        def get(self, key: str, default: object = None) -> object:  # noqa: ARG002 (as of a dict)
+        def get(self, key: str, default: object = None) -> object:
             return known[key]
 
     return Trusting(known)
@@ -116,12 +116,6 @@ def limits_are_not_kept(_: Any) -> Any:
     return nothing
 
 
-@plant("lineage.database:_LIMITS")
-def cells_have_no_limit(_: Any) -> Any:
-    """Let SQLite make values as large as it can."""
-    return ()
-
-
 @plant("lineage.portable.foreign:cell_problems")
 def cells_are_not_looked_at(_: Any) -> Any:
     """Believe the cells."""
@@ -152,7 +146,7 @@ def versions_of_one_uid_are_one(_: Any) -> Any:
     return lambda mine, row: None
 
 
-def _trusting(store: Any, theirs: Any, blobs: Any, ahead: Any, progress: Any) -> None:  # noqa: ARG001 (as the function has it)
+def _trusting(store: Any, theirs: Any, blobs: Any, ahead: Any, progress: Any) -> None:
     staging = store.blobs.new_staging()
     entries = []
     with theirs.database.read():
@@ -182,7 +176,7 @@ def bytes_are_not_hashed_when_filled_in(_: Any) -> Any:
 def bytes_are_not_hashed_when_unpacked(_: Any) -> Any:
     """Write bytes under the digest that their row says they have."""
 
-    def move(store: Any, blob: Any, progress: Any) -> None:  # noqa: ARG001 (as the function has it)
+    def move(store: Any, blob: Any, progress: Any) -> None:
         staging = store.blobs.new_staging()
         with open_blob(store.database, store.blobs, blob.digest, blob.size, verified=False) as source:
             staged = staging.stage(source)

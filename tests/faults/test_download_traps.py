@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import plants_damage as bugs
@@ -52,7 +53,7 @@ def assert_whole(folder: Path) -> None:
         found = folder / path
         if found.is_file() and not found.is_symlink():
             assert (found.read_bytes(), found.stat().st_nlink) == (content(path), 1), path
-    assert [one for one in folder.rglob("*.lineage-download")] == []
+    assert list(folder.rglob("*.lineage-download")) == []
 
 
 # --- traps ---
@@ -75,7 +76,7 @@ def trap(kind: str, place: Path, outside: Path) -> None:
         "hard link to right bytes": lambda: os.link(outside / "right", place),
         "FIFO": lambda: os.mkfifo(place),
         "folder": lambda: (place / "theirs").mkdir(parents=True),
-        "read-only file": lambda: (place.write_text("theirs"), place.chmod(0o444)),
+        "read-only file": lambda: os.close(os.open(place, os.O_WRONLY | os.O_CREAT, 0o444)),
     }
     make[kind]()
 
@@ -96,7 +97,9 @@ KINDS = (
 )
 
 
-def check_trap(stored: Path, folder: Path, kind: str, at: str, way: str, bug: Bug | None = None) -> None:
+def check_trap(  # noqa: PLR0917 (what is laid where, and how it is met)
+    stored: Path, folder: Path, kind: str, at: str, way: str, bug: Bug | None = None
+) -> None:
     """Download or check out over a trap: replaced by a whole file or refused; what is outside stays as it was."""
     outside, out = folder / "outside", folder / "out"
     for one in (outside, out):
@@ -113,7 +116,7 @@ def check_trap(stored: Path, folder: Path, kind: str, at: str, way: str, bug: Bu
             getattr(version, way)(out)
         except lineage.LineageError as error:
             refused = error
-        assert {name: one for name, one in everything(outside).items()} == before, (kind, at, way)
+        assert everything(outside) == before, (kind, at, way)
     assert_whole(out)
     assert (outside / "victim").read_text() == "precious"
     if refused is None:
@@ -148,7 +151,7 @@ def test_traps_are_replaced_or_refused_and_lead_nowhere(stored: Path, tmp_path: 
     ],
     ids=lambda one: one.name if isinstance(one, Bug) else one,
 )
-def test_traps_that_are_walked_into_are_caught(
+def test_traps_that_are_walked_into_are_caught(  # noqa: PLR0917 (fixtures and parameters)
     stored: Path, tmp_path: Path, ledger: Ledger, bug: Bug, kind: str, at: str
 ) -> None:
     """One flag left out, and somebody else's file is written."""
@@ -167,13 +170,13 @@ def check_store_refused(folder: Path, bug: Bug | None = None) -> int:
     traps = [project.log_artifact(draft(f"trap{number}", {name: "x"})) for number, name in enumerate(names)]
     (folder / "link").symlink_to("p.blobs")
     assert version is not None
-    ways: list[Callable[[], object]] = [lambda one=one: one.download(folder) for one in traps if one is not None]
+    ways: list[Callable[[], object]] = [partial(one.download, folder) for one in traps if one is not None]
     for place in ("p.blobs", "p.blobs/in", "p.blobs/tmp", "link", "p.blobs/../p.blobs", "link/../p.blobs/x"):
         ways += [
-            lambda place=place: version.download(folder / place),
-            lambda place=place: version.checkout(folder / place),
+            partial(version.download, folder / place),
+            partial(version.checkout, folder / place),
         ]
-    ways += [lambda place=place: version.checkout(place) for place in (folder, folder.parent, "/")]
+    ways += [partial(version.checkout, place) for place in (folder, folder.parent, "/")]
     with unmoved(folder), planted(bug):
         for number, way in enumerate(ways[: 6 if bug else None]):
             with pytest.raises(lineage.LineageError):
@@ -221,9 +224,8 @@ def check_two_at_once(stored: Path, folder: Path, bug: Bug | None = None) -> Non
         start.wait()
         while any(thread.is_alive() for thread in threads[:4]):
             try:
-                for path in FILES:
-                    if (out / path).is_file() and (out / path).read_bytes() != content(path):
-                        errors.append(AssertionError(f"half of {path} was seen"))
+                halves = [one for one in FILES if (out / one).is_file() and (out / one).read_bytes() != content(one)]
+                errors.extend(AssertionError(f"half of {one} was seen") for one in halves)
             except FileNotFoundError:
                 continue
 
@@ -254,7 +256,7 @@ lineage.open(sys.argv[1], read_only=True).version("d").download(sys.argv[2], pro
 
 
 def check_killed(stored: Path, folder: Path, moment: int, bug: Bug | None = None) -> bool:
-    """Kill a download after so many pieces: what is there under its name is whole; the next one goes on. Say if killed."""
+    """Kill a download after so many pieces: what has its name is whole, and the next one goes on; say if killed."""
     out = folder / "out"
     here = Path(__file__).parent
     environment = {**os.environ, "PYTHONPATH": f"{here}:{here.parent}", **(bug.environment if bug else {})}

@@ -163,9 +163,16 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
 }
 """What may be done where, and why; `link` and the like are commands and methods of ours that only have the name."""
-OURS = ("cli.names:link", "project:Project.link", "wandb.sdk.artifacts.artifact:Artifact.link")
-OURS += ("wandb.sdk.run_artifacts:RunArtifacts.link", "wandb.sdk.run_artifacts:RunArtifacts.link_model")
-OURS += ("wandb.sdk.wandb_run:Run.link_artifact",)
+OURS = frozenset(
+    {
+        "cli.names:link",
+        "project:Project.link",
+        "wandb.sdk.artifacts.artifact:Artifact.link",
+        "wandb.sdk.run_artifacts:RunArtifacts.link",
+        "wandb.sdk.run_artifacts:RunArtifacts.link_model",
+        "wandb.sdk.wandb_run:Run.link_artifact",
+    }
+)
 
 
 def functions(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:

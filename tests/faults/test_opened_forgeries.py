@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import plants_packed as bugs
@@ -41,14 +42,19 @@ def bring(project: lineage.Project, folder: Path) -> None:
     for version in project.versions():
         repr(version)
         if version.project is None and not version.deleted:
-            tried([lambda v=version: v.download(folder / "in"), lambda v=version: v.checkout(folder / "out")])
-            tried([lambda v=version: v.download(), lambda v=version: v.checkout(), lambda v=version: v.verify()])
-            tried([lambda v=version: [v.open(entry.path).read() for entry in v.files()]])
+            tried([partial(version.download, folder / "in"), partial(version.checkout, folder / "out")])
+            tried([version.download, version.checkout, version.verify, partial(read_all, version)])
         tried([version.used_by, version.logged_by, version.reproduced_by, version.links])
     for run in project.runs():
-        tried([run.history, run.used_artifacts, run.logged_artifacts, lambda r=run: r.config])
+        tried([run.history, run.used_artifacts, run.logged_artifacts, partial(getattr, run, "config")])
     tried([lambda: project.pack(folder / "in" / "packed.lineage"), lambda: project.gc(dry_run=True)])
     tried([project.graph, project.size, project.artifacts, lambda: project.sql("SELECT * FROM files"), project.verify])
+
+
+def read_all(version: lineage.Version) -> None:
+    """Read every file of a version."""
+    for entry in version.files():
+        version.open(entry.path).read()
 
 
 def tried(calls: list[Callable[[], object]]) -> None:
@@ -122,12 +128,10 @@ def test_forged_rows_of_an_opened_file_lead_nowhere(bench: Bench, ledger: Ledger
 @MARK
 @pytest.mark.parametrize(
     ("bug", "row"),
-    [(bugs.path_of_a_row_is_believed, 0), (bugs.name_of_a_row_is_believed, len(PATHS))]
-    + [
-        (
-            bugs.status_of_a_row_is_believed,
-            [statement for statement, _ in ROWS].index("UPDATE run SET status = 'rm -rf'"),
-        )
+    [
+        (bugs.path_of_a_row_is_believed, 0),
+        (bugs.name_of_a_row_is_believed, len(PATHS)),
+        (bugs.status_of_a_row_is_believed, ROWS.index(("UPDATE run SET status = 'rm -rf'", ()))),
     ],
     ids=lambda one: one.name if isinstance(one, Bug) else "",
 )
@@ -274,7 +278,8 @@ SCHEMAS = {
     ],
     "two tables of one root": [
         "PRAGMA writable_schema = ON",
-        "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'run') WHERE name = 'blob'",
+        "UPDATE sqlite_schema AS s SET rootpage = r.rootpage FROM sqlite_schema r"
+        + " WHERE r.name = 'run' AND s.name = 'blob'",
     ],
     "a root that is the first page": [
         "PRAGMA writable_schema = ON",

@@ -21,6 +21,7 @@ from plants import Bug, planted
 from test_merge_laws import facts_of
 
 import lineage
+from lineage.values import new_uid
 
 FLIPS = pytest.mark.faults("P11 P12", "F81", "packed file: flipped bits in pages, header, b-trees")
 PAGES = pytest.mark.faults(
@@ -514,19 +515,18 @@ def test_reading_from_a_file_leaves_its_folder_as_it_was(bench: Bench, tmp_path:
     media = tmp_path / "media"
     media.mkdir()
     copy = Path(shutil.copy(bench.share, media / "share.lineage"))
-    before = everything(media)
+    project = bench.project()
     for mode, file_mode in ((0o555, 0o444), (0o755, 0o644)):
         copy.chmod(file_mode)
         media.chmod(mode)
         before = everything(media)
-        project = bench.project()
         for act in (
             lambda: project.merge(copy),
             lambda: project.fill(copy),
             lambda: lineage.open(copy).versions(),
             lambda: lineage.open(copy).verify(),
             lambda: lineage.open(copy).version("data").download(tmp_path / "out"),
-            lambda: lineage.open(copy, read_only=True).pack(tmp_path / f"again-{mode}.lineage"),
+            lambda: lineage.open(copy, read_only=True).pack(tmp_path / f"{new_uid()}.lineage"),
         ):
             act()
             assert everything(media) == before

@@ -56,7 +56,7 @@ LIES = {
     "a byte more": "UPDATE chunk SET data = CAST(data || 'x' AS BLOB) WHERE length(data) = 20000",
     "bytes missing": "DELETE FROM chunk WHERE length(data) = 20000",
     "a negative size": "UPDATE blob SET size = -1 WHERE id = (SELECT min(id) FROM blob WHERE size = 20000)",
-    "a size beyond all": "UPDATE blob SET size = 9223372036854775807 WHERE id = (SELECT min(id) FROM blob WHERE size = 20000)",
+    "a size beyond all": "UPDATE blob SET size = 9223372036854775807 WHERE size = 20000",
     "a listing of other counts": "UPDATE manifest SET file_count = 7",
     "a manifest's digest": f"UPDATE manifest SET digest = '{D}' WHERE file_count = 3",
     "a part's digest": f"UPDATE part SET digest = '{D}' WHERE id = 1",

@@ -139,7 +139,7 @@ def test_any_locale_and_width_prints_inert_text(nasty: Path, ledger: Ledger) -> 
     asked = [("ls", "runs"), ("show", "data"), ("verify",), ("ls", NASTY)]
     for number, environment in enumerate(ENVIRONMENTS):
         for arguments in asked if ledger.long else [asked[number % len(asked)]]:
-            check_inert(nasty, arguments, **environment)
+            check_inert(nasty, arguments, None, **environment)
             ledger.case()
 
 
@@ -275,13 +275,21 @@ def test_failure_is_never_success(damaged: Path, ledger: Ledger) -> None:
         ledger.case()
 
 
+INTERRUPT = """
+import os, signal
+import lineage.upkeep.verification as verification
+kept = verification.row_problems
+def interrupted(store):
+    os.kill(os.getpid(), signal.SIGINT)
+    return kept(store)
+verification.row_problems = interrupted
+main(["verify"])
+"""
+
+
 def check_interrupted(folder: Path, bug: Bug | None = None) -> None:
     """Press Ctrl-C while a command works."""
-    program = START.replace("main()", "").replace(
-        "from lineage.cli import main",
-        "from lineage.cli import main\nimport lineage.upkeep.verification as v\nimport os, signal\nkept = v.row_problems\n"
-        "def stop(store):\n    os.kill(os.getpid(), signal.SIGINT)\n    return kept(store)\nv.row_problems = stop\nmain(['verify'])",
-    )
+    program = START.replace("main()", INTERRUPT)
     _, around = command(folder, bug=bug)
     ended = subprocess.run([sys.executable, "-c", program], cwd=folder, env=around, capture_output=True, timeout=60)
     assert ended.returncode in (130, -signal.SIGINT), ended
