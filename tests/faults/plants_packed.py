@@ -183,3 +183,27 @@ def bytes_are_not_hashed_when_unpacked(_: Any) -> Any:
         store.blobs.put(type(staged)(blob.digest, staged.size, staged.path))
 
     return move
+
+
+@plant("lineage.portable.merging:_checked_plan")
+def references_are_followed(kept: Any) -> Any:
+    """See whether what a file refers to is there."""
+
+    def plan(ours: Any, theirs: Any, policies: Any) -> Any:
+        import socket
+
+        socket.socket().close()
+        return kept(ours, theirs, policies)
+
+    return plan
+
+
+@plant("lineage.portable.foreign:_check_file")
+def copy_is_made_beside_theirs(kept: Any) -> Any:
+    """Note beside their file that it was looked at."""
+
+    def check(path: Path, source: Path, limits: Any) -> None:
+        source.with_name("seen").write_text("seen")
+        kept(path, source, limits)
+
+    return check

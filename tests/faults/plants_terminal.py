@@ -13,6 +13,12 @@ def text_is_printed_as_it_is(_: Any) -> Any:
     return lambda text: text
 
 
+@plant("lineage.handles:html_table")
+def html_is_not_escaped(_: Any) -> Any:
+    """Put what was stored into a page as it is."""
+    return lambda title, rows: f"<table><caption>{title}</caption>{rows}</table>"
+
+
 @plant("lineage.cli.app:_fail")
 def errors_exit_with_zero(kept: Any) -> Any:
     """Say what is wrong and exit as if nothing were."""

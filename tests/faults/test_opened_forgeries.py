@@ -278,8 +278,10 @@ SCHEMAS = {
     ],
     "two tables of one root": [
         "PRAGMA writable_schema = ON",
-        "UPDATE sqlite_schema AS s SET rootpage = r.rootpage FROM sqlite_schema r"
-        + " WHERE r.name = 'run' AND s.name = 'blob'",
+        (
+            "UPDATE sqlite_schema AS s SET rootpage = r.rootpage FROM sqlite_schema r"
+            " WHERE r.name = 'run' AND s.name = 'blob'"
+        ),
     ],
     "a root that is the first page": [
         "PRAGMA writable_schema = ON",

@@ -16,7 +16,7 @@ import plants_terminal as bugs
 import pytest
 from conftest import draft
 from ledger import Ledger
-from plants import Bug
+from plants import Bug, planted
 
 import lineage
 
@@ -203,6 +203,28 @@ def test_text_that_cannot_be_encoded_is_caught(tmp_path: Path, ledger: Ledger, b
     check_inert(tmp_path, ("ls",), PYTHONIOENCODING="ascii:strict")
     with ledger.catches(bug.name):
         check_inert(tmp_path, ("ls",), bug, PYTHONIOENCODING="ascii:strict")
+
+
+PAGES = pytest.mark.faults("P12 P22", "F119", "stored text is inert in notebooks and exports")
+
+
+@PAGES
+def test_stored_text_is_inert_where_it_becomes_html(nasty: Path, ledger: Ledger) -> None:
+    """A notebook shows it, and runs nothing of it."""
+    project = lineage.open(nasty / "p.lineage", read_only=True)
+    for one in (project.run("run"), project.version("data")):
+        page = one._repr_html_()
+        assert "alert(1)" in page or "script" not in page
+        assert "<script" not in page
+        ledger.case()
+
+
+@PAGES
+@pytest.mark.parametrize("bug", [bugs.html_is_not_escaped], ids=lambda bug: bug.name)
+def test_html_that_is_not_escaped_is_caught(nasty: Path, ledger: Ledger, bug: Bug) -> None:
+    """One way through is enough for a script."""
+    with ledger.catches(bug.name), planted(bug):
+        test_stored_text_is_inert_where_it_becomes_html(nasty, ledger)
 
 
 # --- ends ---
