@@ -64,7 +64,7 @@ RUNS = (
     "http",
     "ctypes",
 )
-RUNS += ("sqlite3.load_extension", "sqlite3.enable_load_extension", "webbrowser", "code.", "marshal")
+RUNS += ("sqlite3.load_extension", "sqlite3.enable_load_extension", "webbrowser", "code.")
 CHANGES = (
     "os.remove",
     "os.rename",

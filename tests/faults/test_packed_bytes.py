@@ -308,7 +308,13 @@ FIELDS = {
     "another program's": (68, b"GPKG"),
 }
 
-WITHOUT_EFFECT = ("reserved bytes", "vacuums", "schema of the future", "a free list past the end")
+WITHOUT_EFFECT = (
+    "reserved bytes",
+    "vacuums",
+    "schema of the future",
+    "a free list past the end",
+    "an encoding of the future",
+)
 """Fields that SQLite passes over where nothing is written: what comes in is what the whole file holds."""
 
 
