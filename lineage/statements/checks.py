@@ -249,7 +249,7 @@ def entries_between(connection: sqlite3.Connection, manifest: int, first: int, l
 
 
 def places_after(connection: sqlite3.Connection, manifest: int, after: int, limit: int) -> list[int]:
-    """Return the places of the parts next in a manifest: those that there are, however high a number has been forged."""
+    """Return the places of the parts next in a manifest: those that there are, whatever numbers were forged."""
     rows = connection.execute(
         "SELECT seq FROM manifest_part WHERE manifest = ? AND seq > ? ORDER BY seq LIMIT ?", (manifest, after, limit)
     )

@@ -63,8 +63,11 @@ RUNS = (
     "urllib",
     "http",
     "ctypes",
+    "webbrowser",
+    "code.",
+    "sqlite3.load_extension",
+    "sqlite3.enable_load_extension",
 )
-RUNS += ("sqlite3.load_extension", "sqlite3.enable_load_extension", "webbrowser", "code.")
 CHANGES = (
     "os.remove",
     "os.rename",
