@@ -78,12 +78,12 @@ def test_flip_in_each_header_byte_is_refused_or_without_effect(bench: Bench, led
     """A hundred bytes that decide what everything else is."""
     masks = [1 << bit for bit in range(8)] if ledger.long else [0xFF]
     refused = 0
-    for place in range(100):
+    for place in range(100) if ledger.long else range(0, 100, 3):
         for mask in masks:
             what = f"byte {place} of the header, {mask:#x}"
             refused += check_harmless(bench, flipped(bench.whole, place, mask), what, thorough=place % 4 == 0)
             ledger.case()
-    assert refused > 30
+    assert refused > 10
 
 
 @FLIPS
@@ -264,7 +264,7 @@ def check_edit_refused(bench: Bench, what: str, bug: Bug | None = None) -> None:
 @SEALED
 def test_changes_that_keep_a_file_well_formed_are_refused(bench: Bench, ledger: Ledger) -> None:
     """A digit, a letter, an edge: only the seal can know."""
-    for what in EDITS:
+    for what in EDITS if ledger.long else bench.chance.sample(sorted(EDITS), 8):
         check_edit_refused(bench, what)
         ledger.case()
 

@@ -24,6 +24,8 @@ BITS = pytest.mark.faults("P9 P10", "F111", "every bit of a small blob")
 DATABASE = pytest.mark.faults("P9 P10 P14", "F112", "flipped bits in the project file")
 ROWS = pytest.mark.faults("P9", "F114", "rows edited by hand")
 
+BACKUPS = pytest.mark.faults("P9 P10", "F113", "project file and blobs from backups of different days")
+
 SMALL = b"sixteen bytes..."
 
 
@@ -457,3 +459,44 @@ def test_edits_that_are_not_found_are_caught(yard: Yard, ledger: Ledger, bug: Bu
     """Each check is the only one for something."""
     with ledger.catches(bug.name):
         check_edit_found(yard, *EDITS[edit], bug)
+
+
+# --- backups ---
+
+
+def check_backup(yard: Yard, which: str, bug: Bug | None = None) -> None:
+    """Put back an older half of a project: verify names what is missing, or warns of what nothing names."""
+    before = yard.folder.with_name("before")
+    shutil.copytree(yard.folder, before)
+    yard.project.log_artifact(draft("late", {"late": LARGE[::-1]}))
+    if which == "blobs":
+        yard.path(LARGE[::-1]).unlink()
+    else:
+        shutil.copy(before / "p.lineage", yard.folder / "p.lineage")
+    shutil.rmtree(before)
+    with planted(bug):
+        report = yard.project.verify()
+    found = {(str(one.kind), one.severity, one.versions) for one in report.problems}
+    expected = {"blobs": ("bytes-missing", "error", ("late:v0",)), "file": ("stray-file", "warning", ())}
+    assert found == {expected[which]}
+    right_or_refused(yard)
+
+
+@BACKUPS
+def test_halves_of_a_project_from_different_days_are_told(sound: Path, tmp_path: Path, ledger: Ledger) -> None:
+    """Older blobs miss bytes, whose versions are named; an older file leaves bytes that nothing names."""
+    for which in ("blobs", "file"):
+        check_backup(fresh(sound, tmp_path), which)
+        ledger.case()
+
+
+@BACKUPS
+@pytest.mark.parametrize(
+    ("bug", "which"),
+    [(bugs.bytes_are_not_looked_at, "blobs"), (bugs.folder_is_not_looked_through, "file")],
+    ids=lambda one: one.name if isinstance(one, Bug) else one,
+)
+def test_halves_that_are_not_told_are_caught(yard: Yard, ledger: Ledger, bug: Bug, which: str) -> None:
+    """Neither half knows of the other by itself."""
+    with ledger.catches(bug.name):
+        check_backup(yard, which, bug)
