@@ -130,6 +130,8 @@ def check_no_file_is_refused(bench: Bench, folder: Path, bug: Bug | None = None)
                     call(name)
                 except lineage.LineageError as error:
                     assert str(error)
+                except OSError as error:
+                    pytest.fail(f"{name}: {error!r}")
                 else:
                     pytest.fail(f"{name} was taken")
     return 2 * len(names)

@@ -335,7 +335,7 @@ def check_cells(bench: Bench, examples: int) -> int:
 @CELLS
 def test_any_value_in_any_cell_is_refused_or_comes_in_as_it_is(bench: Bench, ledger: Ledger) -> None:
     """NULL, numbers, text, bytes: where SQLite's own types would not let them be, too."""
-    ledger.case(check_cells(bench, 10_000 if ledger.long else 60))
+    ledger.case(check_cells(bench, 10_000 if ledger.long else 40))
 
 
 @CELLS
