@@ -197,14 +197,16 @@ def entry_at(connection: sqlite3.Connection, version: int, path: str) -> Entry |
 
 
 def _entry(row: tuple) -> Entry:  # type: ignore[type-arg]  # the STRICT table vouches for the columns' types
-    """Return the entry of a row; the one gate through which paths and digests come out of a project file.
+    """Return the entry of a row; the one gate through which paths come out of a project file.
+
+    Digests are looked at where one becomes a path (:meth:`BlobFolder.path_of`).
 
     Raises:
-        CorruptionError: Joined to a folder, they would lead somewhere else: the file is damaged, or somebody forged it.
+        CorruptionError: Joined to a folder, the path would lead elsewhere: the file is damaged, or somebody forged it.
     """
     path, digest, size, uri, stored, extra, version = row
     try:
-        sound = entry_path(path) == path and (not stored or Digest.parse(digest) == digest)
+        sound = entry_path(path) == path
     except InvalidInputError as error:
         raise _forged(path) from error
     if not sound:
@@ -213,7 +215,7 @@ def _entry(row: tuple) -> Entry:  # type: ignore[type-arg]  # the STRICT table v
 
 
 def _forged(path: object) -> CorruptionError:
-    return CorruptionError(f"file {shown(path)} has a path or a digest that lineage never writes: run verify")
+    return CorruptionError(f"file {shown(path)} has a path that lineage never writes: run verify")
 
 
 def changed_entries(connection: sqlite3.Connection, old: int, new: int) -> tuple[list[Entry], list[Entry]]:

@@ -21,6 +21,7 @@ from ledger import Ledger
 from plants import Bug, planted
 
 import lineage
+from lineage.values import Digest
 
 MARK = pytest.mark.faults("P12 P10", "F72 F94 F97 F102 F114", "forged files opened where they lie lead nowhere")
 JOURNAL = pytest.mark.faults("P12 P14", "F89 F18", "a forged journal names a file for SQLite to delete")
@@ -139,6 +140,33 @@ def test_rows_that_are_believed_are_caught(bench: Bench, ledger: Ledger, bug: Bu
     """Each gate is one that the check needs."""
     with ledger.catches(bug.name):
         check_leads_nowhere(bench, *ROWS[row], bug)
+
+
+DIGESTS = ("", "ab", "ab/etc/hostname", "../../x", "A" * 64, "0" * 63, "0" * 65, "0" * 64 + "\n", "blake3:" + "0" * 57)
+
+
+def check_digest_is_no_path(bench: Bench, text: str, bug: Bug | None = None) -> None:
+    """Ask where a blob lies whose row has something else for a digest."""
+    blobs = lineage.open(bench.copy())._store.blobs
+    with planted(bug), pytest.raises(lineage.LineageError):
+        blobs.path_of(Digest(text))
+        pytest.fail(f"{text!r} became a path")
+
+
+@MARK
+def test_digests_that_are_none_become_no_paths(bench: Bench, ledger: Ledger) -> None:
+    """Short, long, upper case, with a prefix, absolute, upwards: no file of such a name is looked for."""
+    for text in DIGESTS:
+        check_digest_is_no_path(bench, text)
+        ledger.case()
+
+
+@MARK
+@pytest.mark.parametrize("bug", [bugs.digest_of_a_row_is_believed], ids=lambda bug: bug.name)
+def test_digests_that_are_believed_are_caught(bench: Bench, ledger: Ledger, bug: Bug) -> None:
+    """Joined to a folder, an absolute path is that path."""
+    with ledger.catches(bug.name):
+        check_digest_is_no_path(bench, "ab/etc/hostname", bug)
 
 
 @MARK
