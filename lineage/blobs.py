@@ -282,7 +282,8 @@ class BlobFolder:
             return Staging(self.temporary)
 
     def path_of(self, digest: Digest) -> Path:
-        """Return where the blob lies or would lie."""
+        """Return where the blob lies or would lie; nothing but a digest is joined to the folder, whoever gives it."""
+        Digest.parse(str(digest))
         return self.root / digest[:2] / digest[2:]
 
     def has(self, digest: Digest, size: int) -> bool:

@@ -26,6 +26,7 @@ from lineage.errors import (
     ReadOnlyError,
     StateError,
 )
+from lineage.journal import check_journal
 from lineage.system import file_lock, storage_errors, sync_folder, unique_name
 from lineage.translation import translated
 
@@ -237,12 +238,20 @@ class Database:
                 connection.close()
 
 
-def connect(path: Path, *, writing: bool, timeout: float) -> sqlite3.Connection:
-    """Return a new connection with every setting of promises.md 4.1; the caller closes it."""
+def connect(path: Path, *, writing: bool, timeout: float, mend: bool = True) -> sqlite3.Connection:
+    """Return a new connection with every setting of promises.md 4.1; the caller closes it.
+
+    Args:
+        path: The database.
+        writing: Let it write.
+        timeout: Seconds to wait for a lock.
+        mend: Undo what a crash left half done; otherwise such a file is refused and stays as it is.
+    """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         message = f"SQLite {sqlite3.sqlite_version} is too old: lineage needs 3.37 or newer"
         raise FormatError(message)
-    mode = "rw" if os.access(path, os.W_OK) else "ro"  # "rw" also for readers: it mends what a crash left
+    mends = not check_journal(path) or mend
+    mode = "rw" if mends and os.access(path, os.W_OK) else "ro"  # "rw" also for readers: it mends what a crash left
     uri = f"{file_uri(path)}?mode={mode}"
     with _calls:
         if path in _inherited:
@@ -325,12 +334,23 @@ def copy_database(source: Path, draft: Path, *, packed: bool = False, timeout: f
 
 
 def mirror_database(source: Path, target: Path, *, timeout: float) -> None:
-    """Copy the pages of a database that others may write to, whatever they hold; no SQL of it is run."""
+    """Copy the pages of a database that others may write to, whatever they hold; no SQL of it is run.
+
+    What a crash left half done in it is its owner's to undo: nothing is written there.
+
+    Raises:
+        StateError: There is something to undo.
+    """
     with translated(source):
-        connection = connect(source, writing=False, timeout=timeout)
+        connection = connect(source, writing=False, timeout=timeout, mend=False)
         mirror = sqlite3.connect(f"{file_uri(target)}?mode=rwc", uri=True, isolation_level=None)
         try:
             connection.backup(mirror)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+                raise
+            message = f"project {str(source)!r} was left in the midst of a write: open it once, then try again"
+            raise StateError(message) from error
         finally:
             mirror.close()
             connection.close()

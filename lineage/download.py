@@ -26,7 +26,7 @@ from lineage.records import Entry
 from lineage.references import changed, expected_digest, fetch
 from lineage.store import Store
 from lineage.system import callers_errors, is_own, storage_errors, unique_name
-from lineage.values import Digest
+from lineage.values import Digest, known_name
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 Progress = Callable[[int], None]
@@ -34,6 +34,19 @@ _SMALL = 1 << 16
 _LARGE = 8 << 20
 _AT_ONCE = 250
 """Entries whose small contents are read from the project file together, 4 MB at most."""
+
+
+def usual_folder(parent: Path, name: str, end: str) -> Path:
+    """Return where a version goes if nobody says where, by the name of its artifact and what comes behind it.
+
+    Raises:
+        InvalidInputError: It would lead out of `parent`, as ``..`` does, which a checkout would clear.
+    """
+    folder = f"{known_name(name)}{end}"
+    if "/" in end or folder.rpartition("/")[2] in (".", ".."):
+        message = f"artifact {name!r} has no folder of its own in {str(parent)!r}: name one for its files"
+        raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
+    return parent / folder
 
 
 def download(  # noqa: PLR0913 (what is brought from where to where, and how strictly)

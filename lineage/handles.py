@@ -20,7 +20,7 @@ from lineage.artifact import Artifact, draft_from
 from lineage.blobs import copy_hashed
 from lineage.changes import RunChanges, VersionChanges
 from lineage.content import open_blob
-from lineage.download import check_bytes, download, reader_of, verify_folder
+from lineage.download import check_bytes, download, reader_of, usual_folder, verify_folder
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, StorageError
 from lineage.facts import RunFacts, VersionFacts
 from lineage.graph import Key
@@ -332,7 +332,7 @@ class Version(VersionFacts, Handle):
             >>> (path / "a.txt").read_text()
             'hello'
         """
-        target = _folder(root, self.reference)
+        target = _folder(root, self.name, f":v{self.number}")
         prefix = "" if path_prefix is None else prose(path_prefix, "path_prefix")
         if paths is None:
             wanted = [entry for entry in self.files() if entry.path.startswith(prefix)]
@@ -357,7 +357,7 @@ class Version(VersionFacts, Handle):
             CorruptionError: A file is missing, differs or is extra.
             InvalidInputError: There is no such folder.
         """
-        verify_folder(self.files(), _folder(root, self.reference))
+        verify_folder(self.files(), _folder(root, self.name, f":v{self.number}"))
 
     def new_draft(self) -> Artifact:
         """Return a draft that begins with this version's files, type, description and metadata; nothing is copied.
@@ -507,9 +507,9 @@ def load_versions(store: Store, keys: Sequence[int]) -> list[Version]:
         return [Version(store, record) for record in artifacts.version_records(connection, keys)]
 
 
-def _folder(root: str | os.PathLike[str] | None, name: str) -> Path:
+def _folder(root: str | os.PathLike[str] | None, name: str, end: str = "") -> Path:
     """Return the folder a caller named, or the usual one."""
-    return Path("artifacts") / name if root is None else file_path(root, "path of a folder")
+    return usual_folder(Path("artifacts"), name, end) if root is None else file_path(root, "path of a folder")
 
 
 def _of_type(versions: list[Version], type: str | None) -> list[Version]:

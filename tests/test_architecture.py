@@ -19,7 +19,7 @@ LAYERS = [
     {"values", "jsondata", "words"},
     {"records", "capture"},
     {"facts"},
-    {"system", "translation", "filesystems"},
+    {"system", "translation", "filesystems", "journal"},
     {"database", "blobs", "newfile"},
     {"filters", "manifests"},
     {"statements"},

@@ -202,3 +202,5 @@ def _row_problems(table: str, row: tuple[object, ...], checks: tuple[Check, ...]
         yield f"metric {row[0]!r:.80} has a number and a document"
     if table == "entry" and row[1] is None and row[2] is None:
         yield f"entry {row[0]!r:.80} has neither bytes nor a reference"
+    if table == "entry" and row[1] is not None and (row[3] is not None or row[4] is not None):
+        yield f"entry {row[0]!r:.80} has bytes here and the digest or the size of others"

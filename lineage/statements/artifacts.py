@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
+from lineage.errors import CorruptionError
 from lineage.jsondata import JsonObject, json_text, parse_object
 from lineage.records import AliasEvent, ArtifactRecord, OutsideUse, VersionRecord
 from lineage.statements import json_array
@@ -266,7 +267,10 @@ def version_records(connection: sqlite3.Connection, ids: Sequence[int]) -> list[
            ORDER BY wanted.key""",
         (json_array(ids),),
     )
-    return [_version_record(row) for row in rows]
+    records = [_version_record(row) for row in rows]
+    if len(records) < len(ids):
+        raise CorruptionError("an edge, a link or an alias names a version that is not there: run verify")
+    return records
 
 
 def _version_record(row: tuple[object, ...]) -> VersionRecord:

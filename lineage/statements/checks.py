@@ -243,17 +243,17 @@ def entries_between(connection: sqlite3.Connection, manifest: int, first: int, l
         """SELECT e.path, coalesce(b.digest, e.uri_digest), coalesce(b.size, e.uri_size), e.uri,
                   e.blob IS NOT NULL, e.extra
            FROM manifest_part p JOIN entry e ON e.part = p.part LEFT JOIN blob b ON b.id = e.blob
-           WHERE p.manifest = ? AND p.seq >= ? AND p.seq < ? ORDER BY p.seq, e.path""",
+           WHERE p.manifest = ? AND p.seq BETWEEN ? AND ? ORDER BY p.seq, e.path""",
         (manifest, first, last),
     ).fetchall()
 
 
-def part_count(connection: sqlite3.Connection, manifest: int) -> int:
-    """Return one more than the highest place of a part in a manifest."""
-    (count,) = connection.execute(
-        "SELECT coalesce(max(seq) + 1, 0) FROM manifest_part WHERE manifest = ?", (manifest,)
-    ).fetchone()
-    return int(count)
+def places_after(connection: sqlite3.Connection, manifest: int, after: int, limit: int) -> list[int]:
+    """Return the places of the parts next in a manifest: those that there are, whatever numbers were forged."""
+    rows = connection.execute(
+        "SELECT seq FROM manifest_part WHERE manifest = ? AND seq > ? ORDER BY seq LIMIT ?", (manifest, after, limit)
+    )
+    return [row[0] for row in rows]
 
 
 def manifest_row(connection: sqlite3.Connection, digest: str) -> int | None:

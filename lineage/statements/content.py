@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
+from lineage.errors import CorruptionError, InvalidInputError
 from lineage.jsondata import json_text, parse_object
 from lineage.records import Entry, Location
 from lineage.statements import json_array
 from lineage.statements.portable import mark_present
-from lineage.values import Digest
+from lineage.values import Digest, entry_path, shown
 
 
 def insert_blobs(connection: sqlite3.Connection, blobs: Sequence[tuple[str, int]]) -> None:
@@ -203,8 +204,25 @@ def entry_at(connection: sqlite3.Connection, version: int, path: str) -> Entry |
 
 
 def _entry(row: tuple) -> Entry:  # type: ignore[type-arg]  # the STRICT table vouches for the columns' types
+    """Return the entry of a row; the one gate through which paths come out of a project file.
+
+    Digests are looked at where one becomes a path (:meth:`BlobFolder.path_of`).
+
+    Raises:
+        CorruptionError: Joined to a folder, the path would lead elsewhere: the file is damaged, or somebody forged it.
+    """
     path, digest, size, uri, stored, extra, version = row
+    try:
+        sound = entry_path(path) == path
+    except InvalidInputError as error:
+        raise _forged(path) from error
+    if not sound:
+        raise _forged(path)
     return Entry(path, digest, size, uri, bool(stored), parse_object(extra) if extra else {}, version)
+
+
+def _forged(path: object) -> CorruptionError:
+    return CorruptionError(f"file {shown(path)} has a path that lineage never writes: run verify")
 
 
 def changed_entries(connection: sqlite3.Connection, old: int, new: int) -> tuple[list[Entry], list[Entry]]:

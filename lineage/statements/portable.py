@@ -348,6 +348,13 @@ def blobs_to_pack(connection: sqlite3.Connection) -> Iterator[BlobPlace]:
         yield BlobPlace(key, Digest(digest), size, inside=False)
 
 
+def pieces_inside(connection: sqlite3.Connection) -> Iterable[tuple[str, bytes]]:
+    """Return digest and bytes of every piece inside the file, those of one blob in their order."""
+    return connection.execute(
+        "SELECT b.digest, c.data FROM chunk c JOIN blob b ON b.id = c.blob ORDER BY c.blob, c.seq"
+    )
+
+
 def append_chunk(connection: sqlite3.Connection, blob: int, seq: int, data: bytes) -> None:
     """Write a piece of a blob's bytes."""
     connection.execute("INSERT INTO chunk (blob, seq, data) VALUES (?, ?, ?)", (blob, seq, data))

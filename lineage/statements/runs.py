@@ -10,10 +10,11 @@ from typing import Final
 
 from lineage.capture import host as this_host
 from lineage.capture import process_is_alive
+from lineage.errors import CorruptionError
 from lineage.jsondata import JsonObject, JsonValue, json_text, parse_object
 from lineage.records import MetricRow, RunRecord
 from lineage.statements import json_array
-from lineage.values import RunStatus
+from lineage.values import RunStatus, shown
 
 
 def insert_environment(connection: sqlite3.Connection, digest: str, document: str) -> int:
@@ -117,7 +118,10 @@ def run_records(connection: sqlite3.Connection, keys: Sequence[int]) -> list[Run
            FROM json_each(?) wanted JOIN run r ON r.id = wanted.value ORDER BY wanted.key""",
         (wanted,),
     )
-    return [_run_record(row, environments) for row in rows]
+    records = [_run_record(row, environments) for row in rows]
+    if len(records) < len(keys):
+        raise CorruptionError("an edge names a run that is not there: run verify")
+    return records
 
 
 _STATUSES: Final = {str(status): status for status in RunStatus}
@@ -125,7 +129,11 @@ _STATUSES: Final = {str(status): status for status in RunStatus}
 
 def _run_record(row: tuple, environments: Mapping[int, str]) -> RunRecord:  # type: ignore[type-arg]  # the STRICT table vouches for the columns' types
     key, uid, name, job, group, status, config, summary, code, environment, notes, tags, *rest, pid, process = row
-    known = _STATUSES[status]
+    known = _STATUSES.get(status)
+    if known is None:
+        raise CorruptionError(
+            f"run {shown(uid)} has the status {shown(status)}, which lineage never writes: run verify"
+        )
     return RunRecord(
         key,
         uid,
@@ -260,7 +268,10 @@ def last_metric(connection: sqlite3.Connection, run: int) -> tuple[int, str] | N
 
 def _metric_value(value: float | None, document: str | None) -> JsonValue:
     if document is not None:
-        parsed: JsonValue = json.loads(document)
+        try:
+            parsed: JsonValue = json.loads(document)
+        except (ValueError, RecursionError) as error:
+            raise CorruptionError(f"a metric is {shown(document)}, which is no JSON: run verify") from error
         return parsed
     return math.nan if value is None else value
 

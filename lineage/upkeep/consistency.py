@@ -272,12 +272,13 @@ def listed(store: Store, manifest: int) -> Iterator[Entry]:
     Raises:
         CorruptionError: An entry's row cannot be read.
     """
-    with store.database.read() as connection:
-        count = checks.part_count(connection, manifest)
-    for first in range(0, count, _PARTS_AT_ONCE):
+    last: int | None = -1
+    while last is not None:
         with store.database.read() as connection:
-            columns = checks.entries_between(connection, manifest, first, first + _PARTS_AT_ONCE)
+            places = checks.places_after(connection, manifest, last, _PARTS_AT_ONCE)
+            columns = checks.entries_between(connection, manifest, places[0], places[-1]) if places else []
         yield from map(checks.entry_of, columns)
+        last = places[-1] if len(places) == _PARTS_AT_ONCE else None
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import lineage
+from lineage.download import usual_folder
 from lineage.wandb import env
 from lineage.wandb.errors import CommError
 from lineage.wandb.sdk.artifacts.artifact_drafting import Drafting
@@ -105,7 +106,10 @@ class Reading(Drafting):
         return str(found) if found.exists() else self.get_entry(path).ref_target()
 
     def _folder(self, root: str | os.PathLike[str] | None, name: str) -> Path:
-        return Path(root) if root is not None else Path(env.get_artifact_dir()) / name
+        if root is not None:
+            return Path(root)
+        artifact, colon, version = name.partition(":")
+        return usual_folder(Path(env.get_artifact_dir()), artifact, f"{colon}{version}")
 
     def open_entry(self, path: str) -> IO[Any]:
         """Open one file for reading bytes, without a download."""
