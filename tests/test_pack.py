@@ -684,7 +684,7 @@ def test_what_a_pack_left_that_was_killed_in_its_first_or_last_moments_goes_with
     filled: lineage.Project,
 ) -> None:
     """It had no lock yet, or no more: an empty folder, or one whose lock nobody holds."""
-    for name, inside in (("0", []), ("1", ["lock"]), ("2", ["lock", "draft", "compact"])):
+    for name, inside in (("0", []), ("1", ["lock"]), ("2", ["lock", "draft", "compact"]), ("3", ["draft"])):
         folder = Path(f".share.lineage.{name * 16}.pack")
         folder.mkdir()
         for file in inside:

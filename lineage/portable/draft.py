@@ -101,9 +101,8 @@ def _remove_dead(folder: Path) -> None:
     """Remove a folder that nobody has locked; while that is going on nobody can."""
     try:
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:  # its maker was killed, or is about to make the lock: then it makes another folder
-        with suppress(OSError):
-            folder.rmdir()
+    except FileNotFoundError:
+        _remove_lockless(folder)
         return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -112,6 +111,17 @@ def _remove_dead(folder: Path) -> None:
         return
     finally:
         os.close(descriptor)
+
+
+def _remove_lockless(folder: Path) -> None:
+    """Remove a folder whose lock a crash took or kept from being made; a maker that is just about to makes another."""
+    with suppress(FileNotFoundError):
+        names = os.listdir(folder)
+        if not names:
+            with suppress(OSError):  # the lock is there now
+                folder.rmdir()
+        elif "lock" not in names:  # a living maker makes the lock before anything else
+            _remove(folder)
 
 
 def _remove(folder: Path) -> None:
