@@ -1,0 +1,1 @@
+"""Bugs that a crash, a power cut or a failing call shows."""
