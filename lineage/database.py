@@ -211,6 +211,8 @@ class Database:
 
     @contextmanager
     def _connected(self, *, writing: bool) -> Iterator[sqlite3.Connection]:
+        if writing:
+            _have_journal(self.path)
         connection = connect(self.path, writing=writing, timeout=self.timeout)
         sessions = _sessions()
         sessions[self.path] = _Session(connection, writing, os.getpid())
@@ -221,6 +223,30 @@ class Database:
             session = sessions.pop(self.path)
             if session.process == os.getpid():
                 connection.close()
+
+
+def _have_journal(path: Path) -> None:
+    """Make the journal's name durable before anything is written; from then on it stays there, empty.
+
+    SQLite would make it, but passes over a failing sync of its folder: a power cut could leave half of the first write.
+    """
+    journal = path.with_name(f"{path.name}-journal")
+    if os.path.lexists(journal) or not path.exists():  # SQLite says what is wrong with that
+        return
+    with storage_errors("cannot make the journal"):
+        status = path.stat()
+        descriptor = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with suppress(OSError):  # as SQLite does, for those who write after us; only root can give files away
+                os.fchown(descriptor, status.st_uid, status.st_gid)
+            os.fchmod(descriptor, status.st_mode & 0o666)
+            sync_folder(path.parent)
+        except BaseException:
+            with suppress(OSError):  # so that the next write tries again
+                journal.unlink()
+            raise
+        finally:
+            os.close(descriptor)
 
 
 def connect(path: Path, *, writing: bool, timeout: float) -> sqlite3.Connection:
