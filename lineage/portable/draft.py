@@ -116,7 +116,7 @@ def _remove_dead(folder: Path) -> None:
 def _remove_lockless(folder: Path) -> None:
     """Remove a folder whose lock a crash took or kept from being made; a maker that is just about to makes another."""
     with suppress(FileNotFoundError):
-        names = os.listdir(folder)
+        names = [path.name for path in folder.iterdir()]
         if not names:
             with suppress(OSError):  # the lock is there now
                 folder.rmdir()

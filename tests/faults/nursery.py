@@ -1,8 +1,8 @@
 """A process that has imported the library and forks a child for each case, so that a case costs milliseconds.
 
 Run under strace, one process serves every case of a kind: strace counts the calls of each child by itself and meets
-the one that is the `TARGET`-th of its name; a child that is to be met at its n-th call first makes that many vain
-ones. What a child tells goes by ``writev``, which nobody disturbs and the record shows in its place.
+the one that is so many-th of its name; a child that is to be met at its n-th call first makes as many vain ones as
+are lacking. What a child tells goes by ``writev``, which nobody disturbs and the record shows in its place.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,8 +33,6 @@ import lineage
 from lineage import database
 from lineage.artifact import staging_home
 
-TARGET = 1_000
-"""Which call of a name strace disturbs: more than any operation makes."""
 PATIENCE = 60.0
 """Seconds after which a case hangs."""
 PARTS = (
@@ -98,7 +97,7 @@ def tell(*words: object) -> None:
 
 
 def work(
-    act: Callable[..., None], folder: str, turn: int, vain: Sequence[Any], kill_at: int, after: float, *, stay: bool
+    act: Callable[..., None], *, folder: str, turn: int, vain: Sequence[Any], kill_at: int, after: float, stay: bool
 ) -> None:
     """Do the operation in the forked child, disturbed on the way; `stay` for another try once that was seen."""
     calls = 0
@@ -213,7 +212,7 @@ class Told:
 
 
 class Nursery:
-    """The process that forks the children.
+    """The process that forks the children; where a check failed it stays `busy`, and serves no other.
 
     Args:
         folder: Where it may leave things.
@@ -233,9 +232,10 @@ class Nursery:
             env=os.environ | {"PYTHONPATH": path} | (bug.environment if bug else {}),
         )
         self._heard = b""
+        self.busy = False
         assert self._answer() == ["ready"]
 
-    def run(  # noqa: PLR0913 (each by keyword)
+    def run(
         self,
         operation: str,
         folder: Path,
@@ -249,6 +249,7 @@ class Nursery:
         """Have an operation done and disturbed; `meanwhile` looks when it has failed, before it is tried again."""
         asked = {"operation": operation, "folder": str(folder), "turn": turn, "vain": list(vain), "kill_at": kill_at}
         self._ask(json.dumps(asked | {"after": after, "stay": meanwhile is not None}) + "\n")
+        self.busy = True
         told = Told()
         while (words := self._answer())[0] != "ended":
             told.hear(*words)
@@ -256,6 +257,7 @@ class Nursery:
                 meanwhile(told)
                 self._ask("\n")
         told.hear(*words)
+        self.busy = False
         return told
 
     def _ask(self, text: str) -> None:
@@ -312,10 +314,11 @@ def need_strace(folder: Path) -> None:
 
 
 def memory_folder(otherwise: Path) -> TemporaryDirectory[str]:
-    """Return a folder in memory where there is one: hundreds of syncs take long, and a kill asks nothing of the disk."""
+    """Return a folder in memory where there is one: hundreds of syncs take long, and none of this asks for a disk."""
     memory = Path("/dev/shm")
     return TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else otherwise)
 
 
 if __name__ == "__main__":
-    serve()
+    with suppress(BrokenPipeError):  # nobody listens any more: a check has failed
+        serve()

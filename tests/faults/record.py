@@ -74,7 +74,7 @@ class Call:
 
 
 def _text(found: str) -> str:
-    return bytes(map(lambda two: int(two, 16), re.findall(r"\\x([0-9a-f]{2})", found))).decode(errors="surrogateescape")
+    return bytes.fromhex("".join(re.findall(r"\\x([0-9a-f]{2})", found))).decode(errors="surrogateescape")
 
 
 def parsed(lines: Sequence[str]) -> Iterator[Call]:

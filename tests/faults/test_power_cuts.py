@@ -50,19 +50,25 @@ def remains(
 
 
 def places(folder: Path, calls: list[Call]) -> list[tuple[int, str]]:
-    """Return where cuts tell something: after each call that changes the disk and each acknowledgement, in each mode."""
+    """Return where cuts tell something: after each change of the disk and each acknowledgement, in each mode."""
     found = [place for place, call in enumerate(calls) if call.changes(folder) or acknowledged(call)]
     return [(place, mode) for place in found for mode in MODES]
+
+
+def promises(calls: list[Call]) -> list[tuple[int, str]]:
+    """Return the cuts right after an acknowledgement, which it has to survive."""
+    return [(place, mode) for place, call in enumerate(calls) if acknowledged(call) for mode in MODES]
 
 
 def check_cuts(yard: Yard, operation: str, bug: Bug | None, choose: Choose, held: Callable[[], None]) -> None:
     """Cut the power in an operation."""
     course = yard.course(operation)
     folder, calls = yard.record(operation, bug)
-    for done, left in remains(course.ready, folder, calls, choose(places(folder, calls))):
+    cuts = choose(places(folder, calls)) | set(promises(calls) if bug else ())
+    for done, left in remains(course.ready, folder, calls, cuts):
         case = yard.new("case")
         left.write(case)
-        assert_unharmed(course, case, ["done"] * done, power=False)
+        assert_unharmed(course, case, done, power=False)
         shutil.rmtree(case)
         held()
 
@@ -79,4 +85,72 @@ def test_power_cut_takes_nothing_that_was_acknowledged(yard: Yard, ledger: Ledge
     """Whatever of the unsynced comes through: what a call returned is there, and all else is as if never begun."""
     need_strace(yard.folder)
     dice = random.Random(operation)
-    check_cuts(yard, operation, None, lambda all: chosen(dice, all, None if ledger.long else 6), ledger.case)
+    check_cuts(yard, operation, None, lambda cuts: chosen(dice, cuts, None if ledger.long else 6), ledger.case)
+
+
+@CUTS
+@pytest.mark.parametrize("bug", plants_crash.AT_CUTS, ids=lambda bug: bug.name)
+def test_power_cut_shows_the_bug(yard: Yard, ledger: Ledger, bug: Bug) -> None:
+    """A sync that is left out, or that comes too early."""
+    need_strace(yard.folder)
+    with ledger.catches(bug.name):
+        check_cuts(yard, plants_crash.AT_CUTS[bug], bug, lambda _: set(), lambda: None)
+
+
+# --- a second cut, while the first one is recovered ---
+
+
+def check_second_cuts(
+    yard: Yard, operation: str, bug: Bug | None, most: tuple[int | None, int | None], held: Callable[[], None]
+) -> None:
+    """Cut the power, let somebody open what is left, and cut it again in the middle of that.
+
+    Args:
+        yard: Where.
+        operation: In which operation the first cut falls.
+        bug: What is planted in who opens the project after it.
+        most: How many first cuts, and second ones after each; None for all.
+        held: Told of each case.
+    """
+    course = yard.course(operation)
+    folder, calls = yard.record(operation)
+    dice = random.Random(operation)
+    for done, left in remains(course.ready, folder, calls, chosen(dice, in_a_commit(course, calls), most[0])):
+        ready = yard.new("left")
+        left.write(ready)
+        place, recovery = yard.record_in("recover", ready, bug)
+        cuts = promises(recovery) if bug else places(place, recovery)
+        for _, rest in remains(ready, place, recovery, chosen(dice, cuts, most[1])):
+            case = yard.new("case")
+            rest.write(case)
+            assert_unharmed(course, case, done, power=False)
+            shutil.rmtree(case)
+            held()
+
+
+def in_a_commit(course: Course, calls: list[Call]) -> list[tuple[int, str]]:
+    """Return the cuts while SQLite writes into the project file, after which there is something to take back."""
+    inside = [
+        place
+        for place, call in enumerate(calls)
+        if call.name == "pwrite64" and call.path(0).endswith(f"/{course.operation.file}")
+    ]
+    return [(place, mode) for place in inside for mode in ("ordered", "torn")]
+
+
+@pytest.mark.timeout(0)
+@TWICE
+@pytest.mark.parametrize("operation", ["log", "alias", "gc", "merge"])
+def test_power_cut_in_a_recovery_takes_nothing_either(yard: Yard, ledger: Ledger, operation: str) -> None:
+    """What was half done is taken back at the next attempt."""
+    need_strace(yard.folder)
+    check_second_cuts(yard, operation, None, (None, None) if ledger.long else (2, 3), ledger.case)
+
+
+@TWICE
+@pytest.mark.parametrize("bug", [plants_crash.recovery_not_synced], ids=lambda bug: bug.name)
+def test_power_cut_in_a_recovery_shows_the_bug(yard: Yard, ledger: Ledger, bug: Bug) -> None:
+    """Recovery writes too, and what it writes has to last before the journal goes."""
+    need_strace(yard.folder)
+    with ledger.catches(bug.name):
+        check_second_cuts(yard, "gc", bug, (20, None), lambda: None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -45,15 +46,21 @@ class Yard:
         """Return the calls of an operation that nobody disturbs, and the folder it was done in."""
         key = operation, _name(bug)
         if key not in self._records:
-            if _name(bug) not in self._recorders:
-                self._recorders[_name(bug)] = Recorder(self.new("recorder"), bug=bug)
-            folder = self.course(operation).copy(self.new("recorded"))
-            self._records[key] = folder, self._recorders[_name(bug)].record(operation, folder)
+            self._records[key] = self.record_in(operation, self.course(operation).ready, bug)
         return self._records[key]
+
+    def record_in(self, operation: str, ready: Path, bug: Bug | None = None) -> tuple[Path, list[Call]]:
+        """Return the same of an operation on a copy of this folder."""
+        if _name(bug) not in self._recorders:
+            self._recorders[_name(bug)] = Recorder(self.new("recorder"), bug=bug)
+        folder = Path(shutil.copytree(ready, self.new("recorded")))
+        return folder, self._recorders[_name(bug)].record(operation, folder)
 
     def nursery(self, strace: Sequence[str] = (), bug: Bug | None = None) -> Nursery:
         """Return a process that forks children, under strace if words of it are given."""
         key = (*strace, _name(bug))
+        if key in self._nurseries and self._nurseries[key].busy:
+            self._nurseries.pop(key).close()
         if key not in self._nurseries:
             self._nurseries[key] = Nursery(self.new("nursery"), strace=strace, bug=bug)
         return self._nurseries[key]
