@@ -381,6 +381,7 @@ class BlobFolder:
             target = self.quarantine_folder / f"{digest}.{unique_name()}"
             (source or self.path_of(digest)).rename(target)
             sync_folder(self.quarantine_folder)
+            sync_folder(self.root)  # in which the folder may be new
         return target
 
     def dead_stagings(self) -> list[Path]:
