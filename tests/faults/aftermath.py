@@ -183,7 +183,7 @@ def assert_beside(folder: Path) -> None:
     for file in folder.glob("share.lineage"):  # a copy, as nobody packs over a project that is open here
         copy = shutil.copy(file, folder.with_name(f"{folder.name}-looked-at.lineage"))
         assert lineage.open(copy, create=False).verify().problems == ()
-    for file in folder.glob("*.lineage.format*"):
+    for file in folder.glob("*.lineage.format[0-9]"):
         with closing(sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             assert connection.execute("PRAGMA user_version").fetchone() == (int(file.name[-1]),)

@@ -316,7 +316,7 @@ def need_strace(folder: Path) -> None:
 def memory_folder(otherwise: Path) -> TemporaryDirectory[str]:
     """Return a folder in memory where there is one: hundreds of syncs take long, and none of this asks for a disk."""
     memory = Path("/dev/shm")
-    return TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else otherwise)
+    return TemporaryDirectory(prefix="lineage-faults-", dir=memory if os.access(memory, os.W_OK) else otherwise)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from typing import Any
 
 from plants import plant
 
+from lineage.database import copy_database
+
 # --- shown by a kill ---
 
 
@@ -108,6 +110,12 @@ def transaction_committed_statement_by_statement(_: Any) -> Any:
     return transaction
 
 
+@plant("lineage.store:_copy_database")
+def copy_of_the_old_format_written_under_its_final_name(_: Any) -> Any:
+    """Half of the file as it was passes for all of it, and is not made again."""
+    return copy_database
+
+
 # --- shown by a power cut ---
 
 
@@ -169,30 +177,15 @@ def pack_not_synced(_: Any) -> Any:
     return publish
 
 
-@plant("lineage.store:_copy_database")
-def copy_of_the_old_format_not_synced(_: Any) -> Any:
-    """The file as it was is empty, should somebody need it."""
+@plant("lineage.store:connect")
+def journal_taken_for_litter(connect: Any) -> Any:
+    """Who opens a project removes the journal that lies beside it, and with it what would be taken back."""
 
-    def copy_database(path: Path, copy: Path) -> None:
-        draft = path.with_name(f".{path.name}.0123456789abcdef.tmp")
-        from lineage.database import copy_database
+    def connected(path: Path, *, writing: bool, timeout: float) -> Any:
+        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
+        return connect(path, writing=writing, timeout=timeout)
 
-        copy_database(path, draft)
-        draft.rename(copy)
-
-    return copy_database
-
-
-@plant("lineage.database:_configure")
-def recovery_not_synced(configure: Any) -> Any:
-    """Who reads first takes back what is half done, and lets go of the journal before that lasts."""
-
-    def configured(connection: Any, path: Path, *, writing: bool) -> None:
-        configure(connection, path, writing=writing)
-        if not writing:
-            connection.execute("PRAGMA synchronous = OFF")
-
-    return configured
+    return connected
 
 
 # --- shown by a failing call ---
@@ -270,6 +263,7 @@ AT_CALLS = {
     temporary_files_are_not_collected: ("log", ("rename",)),
     alias_moved_in_two_transactions: ("alias", ("ftruncate",)),
     migration_in_two_transactions: ("migrate", ("ftruncate", "unlink")),
+    copy_of_the_old_format_written_under_its_final_name: ("migrate", ("pwrite64",)),
     pack_written_under_its_final_name: ("pack", ("write",)),
     download_written_under_its_final_name: ("download", ("write",)),
 }
@@ -281,7 +275,6 @@ AT_CUTS = {
     synchronous_off: "alias",
     name_of_a_new_project_not_synced: "create",
     pack_not_synced: "pack",
-    copy_of_the_old_format_not_synced: "migrate",
 }
 AT_FAILURES = {
     error_of_a_sync_swallowed: ("log", "broken", ("fsync",)),

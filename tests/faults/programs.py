@@ -103,7 +103,7 @@ def prepare_damage(folder: Path) -> None:
     """Break what can be mended without loss: a file whose bytes the project holds too, an alias, a mode, a counter."""
     prepare_history(folder)
     with closing(sqlite3.connect(folder / PROJECT, isolation_level=None)) as connection:
-        rows = connection.execute("SELECT id, digest FROM blob WHERE size > 20000 ORDER BY size").fetchall()
+        rows = connection.execute("SELECT id, digest FROM blob WHERE size > 20000 ORDER BY size, digest").fetchall()
         (blob, broken), (_, loose) = rows[0], rows[-1]
         path = folder / "p.blobs" / broken[:2] / broken[2:]
         connection.execute("INSERT INTO chunk (blob, seq, data) VALUES (?, 0, ?)", (blob, path.read_bytes()))
@@ -113,6 +113,14 @@ def prepare_damage(folder: Path) -> None:
     path.write_bytes(b"x" + path.read_bytes()[1:])
     path.chmod(0o444)
     (folder / "p.blobs" / loose[:2] / loose[2:]).chmod(0o644)
+
+
+def prepare_damage_inside(folder: Path) -> None:
+    """Have wrong bytes in the project beside the right ones in a file, and nothing else to mend."""
+    prepare_history(folder)
+    with closing(sqlite3.connect(folder / PROJECT, isolation_level=None)) as connection:
+        blob = connection.execute("SELECT id, size FROM blob WHERE size > 20000 LIMIT 1").fetchone()
+        connection.execute("INSERT INTO chunk (blob, seq, data) VALUES (?, 0, zeroblob(?))", blob)
 
 
 def prepare_format_1(folder: Path) -> None:
@@ -311,5 +319,8 @@ OPERATIONS = {
     )
 }
 """What is disturbed."""
-EVERY = OPERATIONS | {"recover": Operation("recover", prepare_history, recover)}
+EVERY = OPERATIONS | {
+    "recover": Operation("recover", prepare_history, recover),
+    "set-aside": Operation("set-aside", prepare_damage_inside, repair, stepwise=True),
+}
 """What a child can be asked for."""

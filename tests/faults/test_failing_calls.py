@@ -40,8 +40,8 @@ WAVES: dict[str, dict[str, str]] = {
 }
 """What calls come to: each kind of call takes one error in a wave; a short write takes none of the bytes."""
 ALIKE = {
-    "pwrite64": "write", "fdatasync": "fsync", "renameat": "rename", "renameat2": "rename",
-    "linkat": "link", "unlinkat": "unlink", "mkdirat": "mkdir", "fcntl": "flock", "fchmod": "chmod", "fchmodat": "chmod",
+    "pwrite64": "write", "fdatasync": "fsync", "renameat": "rename", "renameat2": "rename", "linkat": "link",
+    "unlinkat": "unlink", "mkdirat": "mkdir", "fchmod": "chmod", "fchmodat": "chmod", "fcntl": "flock",
 }  # fmt: skip
 TARGET = 3_000
 """Which call of a name strace meets: more than an operation makes when it is done twice."""

@@ -70,7 +70,7 @@ def test_kill_at_a_call_of_the_kernel_loses_nothing(yard: Yard, ledger: Ledger, 
     """SIGKILL at the k-th write, sync, rename and so on, SQLite's too: some k here, every k in the long form."""
     need_strace(yard.folder)
     dice = random.Random(operation)
-    check_calls(yard, operation, None, lambda calls: calls if ledger.long else sample(dice, calls, 4), ledger.case)
+    check_calls(yard, operation, None, lambda calls: calls if ledger.long else sample(dice, calls, 3), ledger.case)
 
 
 @AT_CALLS
@@ -105,7 +105,7 @@ def check_changes(yard: Yard, operation: str, bug: Bug | None, most: int | None,
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_kill_before_a_change_of_the_disk_loses_nothing(yard: Yard, ledger: Ledger, operation: str) -> None:
     """SIGKILL before the k-th rename, sync, unlink, commit and so on: some k here, every k in the long form."""
-    check_changes(yard, operation, None, None if ledger.long else 2, ledger.case)
+    check_changes(yard, operation, None, None if ledger.long else 1, ledger.case)
 
 
 @AT_CHANGES

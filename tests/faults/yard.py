@@ -13,7 +13,7 @@ import pytest
 from aftermath import Course, undisturbed
 from nursery import Nursery, memory_folder
 from plants import Bug
-from programs import OPERATIONS
+from programs import EVERY
 from record import Call, Recorder
 
 
@@ -39,7 +39,7 @@ class Yard:
     def course(self, operation: str) -> Course:
         """Return what an operation does when nobody disturbs it."""
         if operation not in self._courses:
-            self._courses[operation] = undisturbed(OPERATIONS[operation], self.new("course"))
+            self._courses[operation] = undisturbed(EVERY[operation], self.new("course"))
         return self._courses[operation]
 
     def record(self, operation: str, bug: Bug | None = None) -> tuple[Path, list[Call]]:
