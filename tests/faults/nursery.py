@@ -278,18 +278,21 @@ class Nursery:
         answer: list[Any] = json.loads(line)
         return answer
 
-    def close(self) -> None:
-        """End it; strace, told to end, would let its children go on."""
+    def dismiss(self) -> None:
+        """Ask for nothing more: it ends, and strace with it."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        if self.process.poll() is None:
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
+
+    def close(self) -> None:
+        """End it."""
+        self.dismiss()
         assert self.process.stdout is not None
         self.process.stdout.close()
-        self.process.wait()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:  # a child hangs, or waits for an answer
+            self.process.kill()
+            self.process.wait()
 
 
 def need_strace(folder: Path) -> None:

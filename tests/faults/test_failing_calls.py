@@ -83,7 +83,7 @@ FAULTS = [
     Fault("interrupted", good=False),
     Fault("short", good=False),
 ]
-SHORT_FORM = [Fault("broken", good=False), Fault("full", good=True), *FAULTS[-2:]]
+SHORT_FORM = [Fault("broken", good=False), Fault("full", good=True), Fault("short", good=False)]
 
 
 def can_fail(call: Call, folder: Path) -> bool:

@@ -70,7 +70,7 @@ def test_kill_at_a_call_of_the_kernel_loses_nothing(yard: Yard, ledger: Ledger, 
     """SIGKILL at the k-th write, sync, rename and so on, SQLite's too: some k here, every k in the long form."""
     need_strace(yard.folder)
     dice = random.Random(operation)
-    check_calls(yard, operation, None, lambda calls: calls if ledger.long else sample(dice, calls, 3), ledger.case)
+    check_calls(yard, operation, None, lambda calls: calls if ledger.long else sample(dice, calls, 2), ledger.case)
 
 
 @AT_CALLS
@@ -139,7 +139,7 @@ def check_instants(yard: Yard, bug: Bug | None, count: int, held: Callable[[], N
 @AT_RANDOM
 def test_kill_at_random_instants_loses_nothing(yard: Yard, ledger: Ledger) -> None:
     """A thousand times in the long form."""
-    check_instants(yard, None, 1_000 if ledger.long else 12, ledger.case)
+    check_instants(yard, None, 1_000 if ledger.long else 10, ledger.case)
 
 
 @AT_RANDOM

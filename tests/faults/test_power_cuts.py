@@ -85,7 +85,7 @@ def test_power_cut_takes_nothing_that_was_acknowledged(yard: Yard, ledger: Ledge
     """Whatever of the unsynced comes through: what a call returned is there, and all else is as if never begun."""
     need_strace(yard.folder)
     dice = random.Random(operation)
-    check_cuts(yard, operation, None, lambda cuts: chosen(dice, cuts, None if ledger.long else 5), ledger.case)
+    check_cuts(yard, operation, None, lambda cuts: chosen(dice, cuts, None if ledger.long else 4), ledger.case)
 
 
 @CUTS
