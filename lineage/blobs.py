@@ -1,6 +1,6 @@
 """Bytes in, digest out: the blob folder beside a project file, and the staging of drafts.
 
-The order of writes is that of promises.md 5.1: a temporary name, the bytes, sync, read-only, rename, sync of
+The order of writes is that of promises.md 5.1: a temporary name, the bytes, read-only, sync, rename, sync of
 the folder. A blob is never opened for writing under its final name, and being there proves nothing: what is
 handed out is hashed again. This module knows no database.
 """
@@ -313,8 +313,7 @@ class BlobFolder:
             _refuse_link(target.parent)
             source = self._on_our_disk(source)
             with _removed_on_error(source):
-                _sync_file(source)
-                source.chmod(0o444)
+                make_read_only(source)
                 source.rename(target)
 
     def _on_our_disk(self, source: Path) -> Path:
@@ -383,6 +382,7 @@ class BlobFolder:
             target = self.quarantine_folder / f"{digest}.{unique_name()}"
             (source or self.path_of(digest)).rename(target)
             sync_folder(self.quarantine_folder)
+            sync_folder(self.root)  # in which the folder may be new
         return target
 
     def dead_stagings(self) -> list[Path]:
@@ -498,7 +498,9 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
         data, offset = data[written:], offset + written
 
 
-def _sync_file(path: Path) -> None:
+def make_read_only(path: Path) -> None:
+    """Take away the right to write to a file, and make it durable: its bytes, and that it is so."""
+    path.chmod(0o444)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -26,7 +26,7 @@ from lineage.errors import (
     ReadOnlyError,
     StateError,
 )
-from lineage.journal import check_journal
+from lineage.journal import check_journal, have_journal
 from lineage.system import file_lock, storage_errors, sync_folder, unique_name
 from lineage.translation import translated
 
@@ -226,6 +226,8 @@ class Database:
 
     @contextmanager
     def _connected(self, *, writing: bool) -> Iterator[sqlite3.Connection]:
+        if writing:
+            have_journal(self.path)
         connection = connect(self.path, writing=writing, timeout=self.timeout)
         sessions = _sessions()
         sessions[self.path] = _Session(connection, writing, os.getpid())

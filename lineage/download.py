@@ -8,8 +8,10 @@ downloaded file is a copy (or a reflink), never a hard link: editing it does no 
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +34,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 Progress = Callable[[int], None]
 _SMALL = 1 << 16
 _LARGE = 8 << 20
+_DEAD = re.compile(r"\.[0-9a-f]{16}\.lineage-download")
 _AT_ONCE = 250
 """Entries whose small contents are read from the project file together, 4 MB at most."""
 
@@ -159,9 +162,8 @@ def reader_of(store: Store, entry: Entry) -> Iterator[Reader | None]:
 
 
 def _write(folder: int, name: str, source: Reader, entry: Entry, progress: Progress | None) -> None:
-    temporary = f".{unique_name()}.lineage-download"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(temporary, flags, 0o666, dir_fd=folder), "wb") as target:  # noqa: PTH123 (relative to a descriptor)
+    temporary, descriptor = _new_file(folder)
+    with open(descriptor, "wb") as target:  # noqa: PTH123 (relative to a descriptor)
         try:
             with _writer(target, entry.size or 0) as write:
                 digest, _ = copy_hashed(source, write, progress)
@@ -170,9 +172,44 @@ def _write(folder: int, name: str, source: Reader, entry: Entry, progress: Progr
             _make_room(folder, name)
             os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
-            with suppress(FileNotFoundError):  # renamed already
+            with suppress(OSError):  # renamed already; or the first error is the one to tell
                 os.unlink(temporary, dir_fd=folder)
             raise
+
+
+def _new_file(folder: int) -> tuple[str, int]:
+    """Make a file under a temporary name, locked, so that others see that its maker lives; return both."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    while True:
+        temporary = f".{unique_name()}.lineage-download"
+        descriptor = os.open(temporary, flags, 0o666, dir_fd=folder)
+        if _is_ours(descriptor):
+            return temporary, descriptor
+        os.close(descriptor)
+
+
+def _is_ours(descriptor: int) -> bool:
+    """Lock a new file; False if another download has just taken it for dead."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks: there nobody can take it for dead either
+        return True
+    return os.fstat(descriptor).st_nlink > 0
+
+
+def _remove_dead(folder: int) -> None:
+    """Remove what downloads that were killed left in a folder: it would pass for a file that is extra."""
+    for name in os.listdir(folder):
+        if _DEAD.fullmatch(name):
+            with suppress(OSError):  # its maker lives, or it is gone or no file
+                descriptor = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.unlink(name, dir_fd=folder)
+                finally:
+                    os.close(descriptor)
 
 
 @contextmanager
@@ -255,6 +292,8 @@ class _Folders:
         self._top = top
         self._path = ""
         self._last: int | None = None
+        self._looked_through = {""}
+        _remove_dead(top)
 
     def folder(self, path: str) -> int:
         """Return a descriptor of a folder, made where it is missing, until the next call; no link is followed."""
@@ -263,6 +302,9 @@ class _Folders:
         if self._last is None or path != self._path:
             self.close()
             self._last, self._path = _descend(self._top, path.split("/")), path
+            if path not in self._looked_through:
+                self._looked_through.add(path)
+                _remove_dead(self._last)
         return self._last
 
     def close(self) -> None:

@@ -307,7 +307,7 @@ class Version(VersionFacts, Handle):
         """Bring the files into a folder and return it; what is there and right is verified and left alone.
 
         Files that are not the version's stay; see :meth:`checkout`. A file appears whole or not at all. It is a
-        copy: editing it does no harm to the store.
+        copy: editing it does no harm to the store. It is not synced: after a power cut, download again.
 
         Args:
             root: The folder; ``./artifacts/<name>:<version>`` if not said.

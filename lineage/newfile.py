@@ -90,10 +90,16 @@ class NewFile(io.RawIOBase):
                 path = self._place()
                 self._file = io.FileIO(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
                 self.path = path
-                self._file.write(self._memory.getvalue())
+                _write_all(self._file, self._memory.getvalue())
                 self._file.seek(self._memory.tell())
                 self._memory = io.BytesIO()
         return self._file
+
+
+def _write_all(file: io.FileIO, data: bytes) -> None:
+    """Write all bytes: the system may take fewer at a time, as on a disk that is nearly full."""
+    while data:
+        data = data[file.write(data) :]
 
 
 def opened(raw: NewFile, mode: str, encoding: str | None) -> IO[Any]:

@@ -203,7 +203,8 @@ def _let_go(descriptor: int) -> None:
 
     Closing is not enough: a child forked while the file was being opened has a copy that nobody knows of.
     """
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    with suppress(OSError):  # then closing has to do: what the block has done is done
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
     _lock_descriptors.discard(descriptor)
     os.close(descriptor)
 

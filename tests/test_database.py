@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
@@ -186,6 +187,34 @@ def test_settings_are_those_the_design_asks_for(database: Database) -> None:
         "mmap_size": 0,
         "query_only": 0,
     }
+
+
+def test_journal_is_made_before_the_first_write_for_who_may_use_the_file(database: Database) -> None:
+    """It holds pages of the file, so it is for the same people."""
+    database.path.chmod(0o640)
+
+    put(database, "one")
+
+    journal = database.path.with_name("d.lineage-journal")
+    assert (journal.stat().st_mode & 0o777, journal.stat().st_size) == (0o640, 0)
+
+
+def test_first_write_fails_where_the_name_of_its_journal_cannot_be_made_durable(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite would pass over the error, and a power cut could leave half of the write; the next one tries again."""
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", fail)
+        for _ in range(2):
+            with pytest.raises(StorageError, match="cannot make the journal: broken"):
+                put(database, "one")
+
+    put(database, "two")
+    assert texts(database) == ["two"]
 
 
 # --- what SQLite says, in our words ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import socket
@@ -734,3 +735,23 @@ def test_download_while_another_makes_the_same_folder_goes_on(
     monkeypatch.setattr(os, "mkdir", made_by_another)
 
     assert below(version.download("out")) == {"in/a": "mine"}
+
+
+# --- what was killed ---
+
+
+def test_what_a_killed_download_left_goes_with_the_next(project: lineage.Project, tmp_path: Path) -> None:
+    """Else it would be an extra file of the folder for good; that of one that still runs, and files of others, stay."""
+    version = log(project, {"a.txt": "one", "dir/b.txt": "two"})
+    out = tmp_path / "out"
+    (out / "dir").mkdir(parents=True)
+    for folder in (out, out / "dir"):
+        (folder / ".0123456789abcdef.lineage-download").write_text("half")
+    (out / "mine.lineage-download").write_text("mine")
+    with (out / ".fedcba9876543210.lineage-download").open("w") as running:
+        fcntl.flock(running, fcntl.LOCK_EX)
+
+        version.download(out)
+
+        ours = {"a.txt", "dir/b.txt"}
+        assert below(out).keys() == ours | {".fedcba9876543210.lineage-download", "mine.lineage-download"}

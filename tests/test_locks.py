@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -94,6 +96,22 @@ def test_lock_let_go_is_free(path: Path) -> None:
 
     with file_lock(path, timeout=0):
         assert is_locked(path)
+    assert not is_locked(path)
+
+
+def test_lock_that_cannot_be_given_up_goes_with_its_descriptor(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was done under the lock is done: an error of the unlocking would tell the caller otherwise."""
+    flock = fcntl.flock
+
+    def refuse(descriptor: int, mode: int) -> None:
+        if mode == fcntl.LOCK_UN:
+            raise OSError(errno.ENOLCK, "no locks")
+        flock(descriptor, mode)
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with file_lock(path, timeout=0):
+        pass
+
     assert not is_locked(path)
 
 

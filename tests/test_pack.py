@@ -678,3 +678,18 @@ def test_command_unpack_and_fill_do_what_the_methods_do(filled: lineage.Project)
     assert good("--project", "bare.lineage", "fill", "share.lineage").out.startswith("brought")
     assert good("--project", "share.lineage", "unpack", "--json").json["blobs"] == 4
     assert good("--project", "share.lineage", "unpack").out.startswith("moved")
+
+
+def test_what_a_pack_left_that_was_killed_in_its_first_or_last_moments_goes_with_the_next(
+    filled: lineage.Project,
+) -> None:
+    """It had no lock yet, or no more: an empty folder, or one whose lock nobody holds."""
+    for name, inside in (("0", []), ("1", ["lock"]), ("2", ["lock", "draft", "compact"]), ("3", ["draft"])):
+        folder = Path(f".share.lineage.{name * 16}.pack")
+        folder.mkdir()
+        for file in inside:
+            (folder / file).write_text("left")
+
+    filled.pack("share.lineage")
+
+    assert list(Path().glob(".share*")) == []

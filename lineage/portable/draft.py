@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lineage.blobs import remove_tree
-from lineage.errors import ConflictError, ErrorKind, InvalidInputError, NotFoundError
+from lineage.errors import ConflictError, ErrorKind, InvalidInputError, NotFoundError, StorageError
 from lineage.store import SUFFIX
-from lineage.system import is_locked, is_own, storage_errors, sync_folder, unique_name
+from lineage.system import is_own, storage_errors, sync_folder, unique_name
 
 
 def checked_target(target: Path, *, overwrite: bool) -> Path:
@@ -52,30 +52,85 @@ def _check_overwrite(target: Path, *, overwrite: bool) -> None:
 def draft_folder(target: Path) -> Iterator[Path]:
     """Give a folder beside `target` in which its file can be made; it is gone afterwards."""
     with storage_errors("cannot pack"):
-        _remove_dead(target)
-        folder = target.with_name(f".{target.name}.{unique_name()}.pack")
-        young = folder.with_suffix(".new")
-        young.mkdir(mode=0o700)
-        try:
-            descriptor = os.open(young / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            young.rename(folder)  # only now can others take it for dead: the lock holds
-        except BaseException:
-            remove_tree(young)
-            raise
+        for folder in target.parent.glob(f".{target.name.replace('[', '[[]')}.*.pack"):
+            _remove_dead(folder)
+        folder, descriptor = _locked_folder(target)
     try:
         yield folder
     finally:
-        with suppress(OSError):
-            remove_tree(folder)
+        with suppress(StorageError):  # the next who packs to this name removes what stays
+            _remove(folder)
         os.close(descriptor)
 
 
-def _remove_dead(target: Path) -> None:
-    for folder in target.parent.glob(f".{target.name.replace('[', '[[]')}.*.pack"):
-        lock = folder / "lock"
-        if lock.is_file() and not is_locked(lock):
-            remove_tree(folder)
+def _locked_folder(target: Path) -> tuple[Path, int]:
+    """Make a folder and lock it; whoever takes it for dead before it is locked has it, and another is made."""
+    while True:
+        folder = target.with_name(f".{target.name}.{unique_name()}.pack")
+        folder.mkdir(mode=0o700)
+        try:
+            descriptor = _lock(folder)
+        except BaseException:
+            with suppress(StorageError):  # the first error is the one to tell
+                _remove(folder)
+            raise
+        if descriptor is not None:
+            return folder, descriptor
+
+
+def _lock(folder: Path) -> int | None:
+    """Return a descriptor that holds the folder's lock; None if somebody is removing the folder."""
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+    except BlockingIOError:
+        pass
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def _remove_dead(folder: Path) -> None:
+    """Remove a folder that nobody has locked; while that is going on nobody can."""
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        _remove_lockless(folder)
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove(folder)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(descriptor)
+
+
+def _remove_lockless(folder: Path) -> None:
+    """Remove a folder whose lock a crash took or kept from being made; a maker that is just about to makes another."""
+    with suppress(FileNotFoundError):
+        names = [path.name for path in folder.iterdir()]
+        if not names:
+            with suppress(OSError):  # the lock is there now
+                folder.rmdir()
+        elif "lock" not in names:  # a living maker makes the lock before anything else
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, the lock last: without it, what is left of a removal that was cut off would stay for good."""
+    with storage_errors("cannot remove temporary files"):
+        for path in list(folder.iterdir()):
+            if path.name != "lock":
+                remove_tree(path)
+    remove_tree(folder)
 
 
 def publish(draft: Path, target: Path, *, overwrite: bool) -> None:

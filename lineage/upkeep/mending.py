@@ -13,7 +13,7 @@ from sqlite3 import Connection
 from typing import Final
 
 from lineage.aliases import Mover, move_alias, remove_alias
-from lineage.blobs import INLINE_LIMIT, Staged, Staging
+from lineage.blobs import INLINE_LIMIT, Staged, Staging, make_read_only
 from lineage.manifests import manifest_digest
 from lineage.statements import artifacts, checks, runs
 from lineage.statements import content as rows
@@ -99,7 +99,7 @@ def _steps_inside(store: Store, blob: BlobRow, fault: Fault, *, good: bool) -> I
 
 def _make_read_only(store: Store, blob: BlobRow) -> None:
     with storage_errors("cannot make bytes read-only"):
-        store.blobs.path_of(blob.digest).chmod(0o444)
+        make_read_only(store.blobs.path_of(blob.digest))
 
 
 def _set_aside(store: Store, blob: BlobRow) -> None:
