@@ -91,6 +91,7 @@ class Database:
         read_only: Refuse every write.
         timeout: Seconds to wait for a lock.
         before: Done first in each write transaction.
+        check: Called at the start of each block, told whether it writes: refuses a file that took this one's place.
     """
 
     def __init__(  # noqa: PLR0913 (each by keyword)
@@ -102,6 +103,7 @@ class Database:
         read_only: bool,
         timeout: float,
         before: Callable[[sqlite3.Connection], None] | None = None,
+        check: Callable[[sqlite3.Connection, bool], None] | None = None,
     ) -> None:
         self.path = path
         self.read_only = read_only
@@ -109,6 +111,7 @@ class Database:
         self._format_version = format_version
         self._lock_path = lock_path
         self._before = before
+        self._check = check
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -120,6 +123,7 @@ class Database:
             return
         with translated(self.path), self._connected(writing=False) as connection:
             connection.execute("BEGIN")
+            self._refuse_another(connection, writing=False)
             yield connection
 
     @contextmanager
@@ -137,6 +141,7 @@ class Database:
             try:
                 connection.execute("BEGIN")
                 self._look(connection, own=own)
+                self._refuse_another(connection, writing=False)
                 yield connection
             finally:
                 connection.close()
@@ -169,12 +174,17 @@ class Database:
         with translated(self.path):
             if session is None:
                 with self._lock(), self._connected(writing=True) as connection, _transaction(connection):
+                    self._refuse_another(connection, writing=True)
                     if self._before is not None:
                         self._before(connection)
                     yield connection
             else:
                 with _savepoint(session.connection):
                     yield session.connection
+
+    def _refuse_another(self, connection: sqlite3.Connection, *, writing: bool) -> None:
+        if self._check is not None:
+            self._check(connection, writing)
 
     def compact(self) -> None:
         """Rewrite the file without its free pages, while everybody waits; it takes as much room again.
@@ -186,6 +196,7 @@ class Database:
         if self.in_block:
             raise StateError("a project cannot be compacted inside a batch or a snapshot")
         with translated(self.path), self._lock(), self._connected(writing=True) as connection:
+            self._refuse_another(connection, writing=True)
             connection.execute("PRAGMA temp_store = FILE")  # the copy may be larger than the memory
             connection.execute(
                 "PRAGMA page_size = 4096"
