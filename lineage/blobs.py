@@ -81,7 +81,7 @@ class Staging:
 
     def __init__(self, parent: Path) -> None:
         self.folder = parent / unique_name()
-        with storage_errors("cannot stage bytes"), ExitStack() as undo:
+        with storage_errors("cannot stage bytes", self.folder), ExitStack() as undo:
             self.folder.mkdir(mode=0o700)
             undo.callback(_remove_half_made, self.folder)
             descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -110,7 +110,7 @@ class Staging:
         if len(head) <= INLINE_LIMIT:
             return self._spool_bytes(head)
         path = self.new_path()
-        with storage_errors("cannot stage bytes"), _removed_on_error(path), path.open("xb") as target:
+        with storage_errors("cannot stage bytes", path), _removed_on_error(path), path.open("xb") as target:
             digest, size = copy_hashed(_Chained(head, source), target.write)
         return Staged(digest, size, path)
 
@@ -138,7 +138,7 @@ class Staging:
 
     def adopt(self, path: Path) -> Staged:
         """Take over a file written under a name that :meth:`new_path` gave."""
-        with storage_errors("cannot stage bytes"), path.open("rb", buffering=0) as source:
+        with storage_errors("cannot stage bytes", path), path.open("rb", buffering=0) as source:
             if os.fstat(source.fileno()).st_size > INLINE_LIMIT:
                 digest, size = copy_hashed(source, None)
                 return Staged(digest, size, path)
@@ -168,7 +168,7 @@ class Staging:
         self._refuse_fork()
         with self._turn:
             start, self._end = self._end, self._end + len(data)
-        with storage_errors("cannot stage bytes"):
+        with storage_errors("cannot stage bytes", self.folder):
             _write_all(self._spool.fileno(), data, start)
         return Staged(Digest(blake3(data).hexdigest()), len(data), None, start)
 
@@ -177,7 +177,11 @@ class Staging:
         if size <= INLINE_LIMIT:
             return None
         path = self.new_path()
-        with storage_errors("cannot stage bytes"), _removed_on_error(path), path.open("x+b", buffering=0) as target:
+        with (
+            storage_errors("cannot stage bytes", path),
+            _removed_on_error(path),
+            path.open("x+b", buffering=0) as target,
+        ):
             try:
                 fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
             except OSError:  # another file system, or one that cannot: copy instead
@@ -237,7 +241,7 @@ class BlobFolder:
     def make(self) -> None:
         """Make the folder where it is missing."""
         if not self.temporary.is_dir():
-            with storage_errors("cannot make the blob folder"):
+            with storage_errors("cannot make the blob folder", self.root):
                 self.root.mkdir(exist_ok=True)  # not its parents: a project that was removed stays so
                 self.temporary.mkdir(exist_ok=True)
                 sync_folder(self.root)
@@ -307,7 +311,7 @@ class BlobFolder:
         if self.has(staged.digest, staged.size):
             return
         target = self.path_of(staged.digest)
-        with storage_errors("cannot store bytes"):
+        with storage_errors("cannot store bytes", self.root):
             target.parent.mkdir(exist_ok=True)
             _refuse_link(target.parent)
             source = self._on_our_disk(source)
@@ -327,7 +331,7 @@ class BlobFolder:
 
     def sync(self, digests: Iterable[Digest]) -> None:
         """Make the names of blobs durable, also of those found there: their writer may not have got so far."""
-        with storage_errors("cannot store bytes"):
+        with storage_errors("cannot store bytes", self.root):
             shards = {digest[:2] for digest in digests}
             for shard in shards:
                 sync_folder(self.root / shard)
@@ -376,7 +380,7 @@ class BlobFolder:
 
     def quarantine(self, digest: Digest, source: Path | None = None) -> Path:
         """Move a damaged blob aside and return where it lies now; `source` if its bytes are not in its place."""
-        with storage_errors("cannot quarantine bytes"):
+        with storage_errors("cannot quarantine bytes", self.root):
             self.quarantine_folder.mkdir(exist_ok=True)
             _refuse_link(self.quarantine_folder)
             target = self.quarantine_folder / f"{digest}.{unique_name()}"
@@ -422,7 +426,7 @@ def tree_size(path: Path) -> int:
 
 def remove_tree(path: Path) -> None:
     """Remove a dead staging folder or file, also where its owner is about to."""
-    with storage_errors("cannot remove temporary files"):
+    with storage_errors("cannot remove temporary files", path):
         while path.is_dir() and not path.is_symlink():
             with suppress(FileNotFoundError):
                 shutil.rmtree(path)

@@ -7,10 +7,10 @@ import fcntl
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeAlias
 
 from lineage.errors import BusyError, ErrorKind, InvalidInputError, LineageError, ReadOnlyError, StorageError
 from lineage.values import shown
@@ -23,6 +23,9 @@ _HINTS = {
     errno.ENOLCK: "this file system gives no locks; keep the project on a local disk",
 }
 
+
+Place: TypeAlias = Path | Callable[[], Path | None] | None
+"""Where something is, or what tells it once it is known."""
 
 _own: dict[tuple[int, int], Path] = {}
 """Device and inode of every project file and blob folder this process has worked with, and where it lay."""
@@ -53,14 +56,19 @@ def unique_name() -> str:
 
 
 @contextmanager
-def storage_errors(action: str) -> Iterator[None]:
-    """Turn an OSError of the block into a LineageError that begins with `action` and names the path."""
+def storage_errors(action: str, path: Place = None) -> Iterator[None]:
+    """Turn an OSError of the block into a LineageError that begins with `action` and names the path.
+
+    Args:
+        action: What cannot be done.
+        path: Where, for an error that does not say it itself, as that of a write into an open file.
+    """
     try:
         yield
     except OSError as error:
         if error.__dict__.get("of_others"):
             raise
-        raise storage_error(error, action) from error
+        raise storage_error(error, action, path) from error
 
 
 @contextmanager
@@ -73,24 +81,27 @@ def callers_errors() -> Iterator[None]:
         raise
 
 
-def storage_error(error: OSError, action: str) -> LineageError:
+def storage_error(error: OSError, action: str, path: Place = None) -> LineageError:
     """Return the LineageError for an OSError: ReadOnlyError where nothing can be written, else StorageError."""
-    place = f" {error.filename!r}" if error.filename is not None else ""
+    place = error.filename
+    if place is None:
+        place = path() if callable(path) else path
+    where = f" {os.fspath(place)!r}" if place is not None else ""
     reason = error.strerror or str(error)
     hint = _HINTS.get(error.errno or 0)
-    message = f"{action}:{place} {reason}" + (f"; {hint}" if hint else "")
+    message = f"{action}:{where} {reason}" + (f"; {hint}" if hint else "")
     return ReadOnlyError(message) if error.errno == errno.EROFS else StorageError(message)
 
 
 @contextmanager
-def full_disk_errors(action: str) -> Iterator[None]:
+def full_disk_errors(action: str, path: Place) -> Iterator[None]:
     """Do the same around the code of others, for what only our file can have met there: no room, or a broken disk."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO) or error.filename is not None:
             raise
-        raise storage_error(error, action) from error
+        raise storage_error(error, action, path) from error
 
 
 @contextmanager
@@ -262,7 +273,7 @@ def open_source(path: Path) -> Iterator[BinaryIO]:
             raise storage_error(error, "cannot read") from error
         message = f"no file {shown(str(path))}: {error.strerror}"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID) from error
-    with storage_errors("cannot read"), open(descriptor, "rb", buffering=0) as source:  # noqa: PTH123 (a descriptor)
+    with storage_errors("cannot read", path), open(descriptor, "rb", buffering=0) as source:  # noqa: PTH123 (a descriptor)
         _refuse_source(path, os.fstat(descriptor))
         yield source
 
