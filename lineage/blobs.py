@@ -25,10 +25,10 @@ from blake3 import blake3
 
 from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, NotFoundError, StateError, StorageError
 from lineage.system import (
-    file_lock,
     is_locked,
     note_own,
     open_source,
+    queued_lock,
     read_found,
     storage_error,
     storage_errors,
@@ -253,7 +253,7 @@ class BlobFolder:
     def storing(self) -> Iterator[None]:
         """Keep ``gc`` out while bytes are stored that no row names yet.
 
-        Through a gate, so that a waiting ``gc`` gets its turn and new writers wait only while it does. Inside
+        Through a gate, so that a waiting ``gc`` gets its turn, and new writers theirs after it. Inside
         such a block of the same thread nothing more is taken: behind a waiting ``gc`` it would wait for itself.
         """
         here = os.getpid(), self.root
@@ -261,23 +261,23 @@ class BlobFolder:
             yield
             return
         self.make()
-        with ExitStack() as held:
-            with self._lock("gate.lock", shared=True):
-                held.enter_context(self._lock("gc.lock", shared=True))
+        with self._lock(shared=True):
             _storing.places.add(here)
-            held.callback(_storing.places.discard, here)
-            yield
+            try:
+                yield
+            finally:
+                _storing.places.discard(here)
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
         """Keep every writer of bytes out, for ``gc``."""
         self.make()
-        with self._lock("gate.lock"), self._lock("gc.lock"):
+        with self._lock():
             yield
 
     @contextmanager
-    def _lock(self, name: str, *, shared: bool = False) -> Iterator[None]:
-        with file_lock(self.root / name, timeout=self._timeout, shared=shared):
+    def _lock(self, *, shared: bool = False) -> Iterator[None]:
+        with queued_lock(self.root / "gc.lock", self.root / "gate.lock", timeout=self._timeout, shared=shared):
             yield
 
     def new_staging(self) -> Staging:

@@ -26,7 +26,7 @@ from lineage.errors import (
     ReadOnlyError,
     StateError,
 )
-from lineage.system import file_lock, storage_errors, sync_folder, unique_name
+from lineage.system import queued_lock, storage_errors, sync_folder, unique_name
 from lineage.translation import translated
 
 APPLICATION_ID: Final = 0x4C4E4731
@@ -206,7 +206,7 @@ class Database:
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """Take turns with the other writers, fairly; SQLite's own waiting starves some for seconds."""
-        with file_lock(self._lock_path, timeout=self.timeout):
+        with queued_lock(self._lock_path, self._lock_path.with_name("turn.lock"), timeout=self.timeout):
             yield
 
     @property

@@ -7,8 +7,9 @@ import fcntl
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
@@ -104,6 +105,19 @@ def full_disk_errors(action: str, path: Place) -> Iterator[None]:
         raise storage_error(error, action, path) from error
 
 
+class _Patience:
+    """How long somebody waits, all his waiting together."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        return max(0.0, self._end - time.monotonic())
+
+
 @contextmanager
 def file_lock(path: Path, *, timeout: float, shared: bool = False) -> Iterator[None]:
     """Hold a kernel lock on the file at `path` for the block; it dies with the process.
@@ -121,18 +135,51 @@ def file_lock(path: Path, *, timeout: float, shared: bool = False) -> Iterator[N
         BusyError: The lock was not to be had in time; the message names the process that holds it.
         StorageError: The file cannot be made, or the file system gives no locks.
     """
+    with _held(path, _Patience(timeout), shared=shared):
+        yield
+
+
+@contextmanager
+def queued_lock(path: Path, queue: Path, *, timeout: float, shared: bool = False) -> Iterator[None]:
+    """Hold a lock as :func:`file_lock` does, but never twice while somebody else waits for it.
+
+    The kernel wakes who waits and hands nothing over: one that lets go and comes back at once would be first again
+    and again. So whoever wants the lock takes the queue first, and keeps it while he waits: who comes back finds it
+    taken, and has to sleep like the rest.
+
+    Args:
+        path: The lock file.
+        queue: Another, for those who wait.
+        timeout: Seconds to wait for both.
+        shared: Let others that also ask for a shared lock in.
+
+    Raises:
+        BusyError: As of :func:`file_lock`; the process that is named holds the lock, and does not wait.
+        StorageError: As of :func:`file_lock`.
+    """
+    patience = _Patience(timeout)
+    with ExitStack() as held:
+        with _held(queue, patience, before=path):
+            held.enter_context(_held(path, patience, shared=shared))
+        yield
+
+
+@contextmanager
+def _held(path: Path, patience: _Patience, *, shared: bool = False, before: Path | None = None) -> Iterator[None]:
+    """Hold a lock; one that is a queue before another is not signed, as it is the other's holder that all wait for."""
     owner = os.getpid()
+    signed = not shared and before is None
     with storage_errors("cannot lock"):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     _lock_descriptors.add(descriptor)
-    _lock(descriptor, path, timeout, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+    _lock(descriptor, before or path, patience, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     try:
-        if not shared:
+        if signed:
             _sign(descriptor, f"process {owner} on {os.uname().nodename}")
         yield
     finally:
         if os.getpid() == owner:  # a child forked inside the block has none: see _close_inherited_locks
-            if not shared:
+            if signed:
                 _sign(descriptor, "")
             _let_go(descriptor)
 
@@ -159,18 +206,18 @@ def _sign(descriptor: int, holder: str) -> None:
         os.pwrite(descriptor, holder.ljust(120).encode()[:120], 0)
 
 
-def _lock(descriptor: int, path: Path, timeout: float, mode: int) -> None:
+def _lock(descriptor: int, path: Path, patience: _Patience, mode: int) -> None:
     try:
         fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
     except BlockingIOError:
-        _wait_for_lock(descriptor, path, timeout, mode)
+        _wait_for_lock(descriptor, path, patience, mode)
     except OSError as error:
         _let_go(descriptor)
         raise storage_error(error, f"cannot lock {str(path)!r}") from error
 
 
-def _wait_for_lock(descriptor: int, path: Path, timeout: float, mode: int) -> None:
-    """Wait in the kernel's queue, which is fair, in a thread, which can be left behind.
+def _wait_for_lock(descriptor: int, path: Path, patience: _Patience, mode: int) -> None:
+    """Wait in the kernel's queue, in a thread, which can be left behind.
 
     A waiter that gives up leaves the thread the descriptor: it closes it once its turn comes.
     """
@@ -191,7 +238,7 @@ def _wait_for_lock(descriptor: int, path: Path, timeout: float, mode: int) -> No
 
     threading.Thread(target=wait, name="lineage-lock", daemon=True).start()
     try:
-        got.wait(timeout)
+        got.wait(patience.left)
     except BaseException:  # Ctrl-C while the lock was handed over
         with turn:
             if got.is_set() and not failure:
@@ -202,7 +249,7 @@ def _wait_for_lock(descriptor: int, path: Path, timeout: float, mode: int) -> No
             if not got.is_set():
                 state["given_up"] = True
     if state["given_up"]:
-        message = f"{str(path)!r} is held by {_holder(path)} for longer than {timeout:g} s; try again"
+        message = f"{str(path)!r} is held by {_holder(path)} for longer than {patience.seconds:g} s; try again"
         raise BusyError(message)
     if failure:
         _let_go(descriptor)

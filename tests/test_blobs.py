@@ -463,7 +463,7 @@ def test_storing_while_gc_collects_times_out_with_its_name(blobs: BlobFolder) ->
     """Who waits in vain is told for whom."""
     with blobs.collecting():
         with pytest.raises(
-            lineage.BusyError, match=rf"gate.lock' is held by process {os.getpid()} on .* for longer than 0.1 s"
+            lineage.BusyError, match=rf"gc.lock' is held by process {os.getpid()} on .* for longer than 0.1 s"
         ):
             blobs.storing().__enter__()
         with pytest.raises(lineage.BusyError, match="is held by process"):

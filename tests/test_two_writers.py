@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from conftest import draft
-from faults.plants import plant_what_the_environment_names
 from invariants import assert_nothing_left_over, assert_store_sound
 
 import lineage
@@ -30,7 +29,6 @@ spawn = multiprocessing.get_context("spawn")
 def entered(work: Callable[..., Any], door: Connection, *arguments: object) -> None:
     """Do the work in another process and send what it returns, or its error."""
     try:
-        plant_what_the_environment_names()
         door.send(work(door, *arguments))
     except BaseException as error:  # the parent raises it
         door.send(error)

@@ -9,6 +9,7 @@ from typing import Any
 
 from plants import plant
 
+from lineage.system import file_lock
 from lineage.translation import translated
 
 
@@ -78,7 +79,7 @@ def new_logs_pass_by_a_waiting_gc(_: object) -> object:
     @contextmanager
     def storing(self: Any) -> Iterator[None]:
         self.make()
-        with self._lock("gc.lock", shared=True):
+        with file_lock(self.root / "gc.lock", timeout=self._timeout, shared=True):
             yield
 
     return storing
@@ -102,3 +103,8 @@ def an_edge_in_twenty_is_lost(insert: Callable[..., None]) -> object:
             insert(connection, version, run)
 
     return inserted
+
+
+@plant("lineage.database:queued_lock")
+def whoever_comes_back_is_first_again(_: object) -> object:
+    return lambda path, _queue, **how: file_lock(path, **how)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -14,8 +14,19 @@ import pytest
 from conftest import draft
 from invariants import assert_nothing_left_over, assert_store_sound
 from ledger import Ledger
-from plants import Bug, planted
-from test_two_writers import HANG, WRITERS, Clock, at_the_word, collect, heard, started, together, told_to_stop
+from plants import Bug, plant_what_the_environment_names, planted
+from test_two_writers import (
+    HANG,
+    WRITERS,
+    Clock,
+    at_the_word,
+    collect,
+    heard,
+    hold_batch,
+    started,
+    together,
+    told_to_stop,
+)
 
 import lineage
 from lineage.blobs import BlobFolder
@@ -24,11 +35,17 @@ from lineage.system import is_locked
 FLOOD = pytest.mark.faults("P4 P5", "F42", "eight writers, a reader, a deleter and a gc at once")
 TURN = pytest.mark.faults("P4 P5", "F46", "gc gets its turn among writers that never pause, and they theirs")
 NAMES = ("data", "model", "eval")
-SHORT, LONG = 9, 201
+SHORT, LONG = 3, 201
 """Logs of a writer to the names that are kept; as many go to one that is deleted from."""
 
 
 # --- the processes ---
+
+
+def with_the_bug(door: Connection, work: Callable[..., Any], *arguments: object) -> Any:
+    """Do the work in a process that has the bug of its environment."""
+    plant_what_the_environment_names()
+    return work(door, *arguments)
 
 
 def write(door: Connection, path: Path, number: int, logs: int) -> tuple[float, list[tuple[str, str, str]]]:
@@ -100,8 +117,8 @@ def check_flood(project: lineage.Project, logs: int, bug: Bug | None = None) -> 
     """Fail unless all of them do their work, and all of it is there."""
     for name in ("base", "shared"):
         project.log_artifact(draft(name))
-    writers = [(write, project.file, number, logs) for number in range(WRITERS)]
-    others = [(read, project.file), (delete, project.file), (collect_all, project.file)]
+    writers = [(with_the_bug, write, project.file, number, logs) for number in range(WRITERS)]
+    others = [(with_the_bug, work, project.file) for work in (read, delete, collect_all)]
     with in_the_environment(bug), started(*writers, *others) as crew:
         together(crew)
         patience = 4 * HANG + logs * WRITERS / 2
@@ -158,7 +175,7 @@ def check_turns(project: lineage.Project, bug: Bug | None = None) -> int:
     """Fail unless a gc that waits stops new logs, gets its turn once the old ones are done, and lets all go on."""
     project.log_artifact(draft("d", {"a": "1"}))
     folder = BlobFolder(project.blob_folder, timeout=HANG)
-    with in_the_environment(bug), started((collect, project.file)) as [(_, door)]:
+    with in_the_environment(bug), started((with_the_bug, collect, project.file)) as [(_, door)]:
         assert heard(door) == "ready"
         with planted(bug):
             with folder.storing():  # a log under way
@@ -173,10 +190,28 @@ def check_turns(project: lineage.Project, bug: Bug | None = None) -> int:
     return 3
 
 
+def check_queue(project: lineage.Project, bug: Bug | None = None) -> int:
+    """Fail unless a writer that comes back at once finds the one that waited meanwhile before it."""
+    hasty = lineage.open(project.file, timeout=0)
+    with in_the_environment(bug), planted(bug), project.batch():
+        crew = started((with_the_bug, hold_batch, project.file))
+        [(_, door)] = crew.__enter__()
+        _wait_until_locked(project.blob_folder / "turn.lock")
+    try:
+        with planted(bug), pytest.raises(lineage.BusyError):
+            hasty.start_run()
+        assert heard(door) == "ready"
+        door.send("go")
+        heard(door)
+    finally:
+        crew.__exit__(None, None, None)
+    return 1
+
+
 def _wait_until_locked(path: Path) -> None:
     give_up = time.monotonic() + HANG
     while not (path.exists() and is_locked(path)):
-        assert time.monotonic() < give_up, "gc waits for nothing"
+        assert time.monotonic() < give_up, f"nobody waits at {path.name}"
 
 
 def _in_thread_refused(project: lineage.Project) -> bool:
@@ -213,22 +248,35 @@ def test_flood_of_calls_loses_nothing(project: lineage.Project, ledger: Ledger) 
 def test_bug_in_taking_turns_is_caught(project: lineage.Project, ledger: Ledger, bug: Bug) -> None:
     """Each shows after a few logs."""
     with ledger.catches(bug.name):
-        check_flood(project, 6, bug)
+        check_flood(project, 3, bug)
 
 
 @TURN
 def test_gc_that_waits_gets_its_turn(project: lineage.Project, ledger: Ledger) -> None:
     """New logs wait behind it, not before it, and go on after it."""
     ledger.case(check_turns(project))
+    ledger.case(sum(check_queue(project) for _ in range(10 if ledger.long else 2)))
 
 
 @TURN
 @pytest.mark.parametrize(
-    "bug",
-    [plants_flood.new_logs_pass_by_a_waiting_gc, plants_flood.logs_do_not_keep_gc_out],
-    ids=lambda bug: bug.name,
+    ("bug", "check"),
+    [
+        (plants_flood.new_logs_pass_by_a_waiting_gc, check_turns),
+        (plants_flood.logs_do_not_keep_gc_out, check_turns),
+        (plants_flood.whoever_comes_back_is_first_again, check_queue),
+    ],
+    ids=lambda one: getattr(one, "name", ""),
 )
-def test_bug_in_the_gate_is_caught(project: lineage.Project, ledger: Ledger, bug: Bug) -> None:
-    """Both a gc that starves and one that does not wait are found."""
+def test_bug_in_the_gate_is_caught(
+    project: lineage.Project,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    bug: Bug,
+    check: Callable[[lineage.Project, Bug | None], int],
+) -> None:
+    """A gc or a writer that starves, and a gc that does not wait, are found."""
+    monkeypatch.setitem(globals(), "HANG", 5.0)
+
     with ledger.catches(bug.name):
-        check_turns(project, bug)
+        check(project, bug)

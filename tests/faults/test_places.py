@@ -239,10 +239,7 @@ def check_links(folder: Path, bug: Bug | None = None) -> int:
 
 def _check_inside(project: lineage.Project, outside: Path) -> int:
     new = LARGE + b"3"
-    shard = lineage.Artifact("probe", "dataset")
-    with shard.new_file("a", "wb") as file:
-        file.write(new)
-    names = ["", "tmp", shard.entries[0].digest[:2]]
+    names = ["", "tmp", str(draft("probe", {"a": new}).entries[0].digest)[:2]]
     for name in names:
         inside = project.blob_folder / name
         inside.mkdir(exist_ok=True)
@@ -254,7 +251,7 @@ def _check_inside(project: lineage.Project, outside: Path) -> int:
             project.gc()
         inside.unlink()
         outside.rename(inside)
-    shard = project.log_artifact(draft("m", {"a": new}))
+    project.log_artifact(draft("m", {"a": new}))
     assert_store_sound(project)
     return 2 * len(names)
 
