@@ -16,8 +16,19 @@ from typing import Any
 import pytest
 from conftest import draft
 from invariants import assert_nothing_left_over, assert_store_sound
+from ledger import Ledger
 
 import lineage
+
+pytestmark = pytest.mark.faults("P4 P5", "F42", "eight writers, a reader, a deleter and a gc at once")
+
+
+@pytest.fixture(autouse=True)
+def _counted(ledger: Ledger) -> Iterator[None]:
+    """Count each test as a case of the promise."""
+    yield
+    ledger.case()
+
 
 HANG = 30.0
 """Seconds after which a test gives up on another process: never a measure of speed."""

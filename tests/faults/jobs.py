@@ -32,7 +32,7 @@ _LATE = ("concurrent.futures.thread", "ctypes", "getpass", "html", "logging", "n
 
 
 def answer(
-    job: Job, *arguments: object, bug: Bug | None = None, mount: str | None = None, **how: Any
+    job: Job, *arguments: object, bug: Bug | None = None, mount: str | None = None, at: str = "", **how: Any
 ) -> subprocess.CompletedProcess[str]:
     """Call a job in another process and return how it ended; what it returned is the last line it printed.
 
@@ -41,6 +41,7 @@ def answer(
         arguments: Its arguments, as JSON; a path is text there.
         bug: What to plant first.
         mount: Options of a tmpfs of its own, on the folder that is the first argument.
+        at: Where below that folder.
         how: For `subprocess.run`.
     """
     paths = os.pathsep.join(str(one) for one in (HERE, HERE.parent, ROOT))
@@ -49,14 +50,14 @@ def answer(
     words = [sys.executable, "-c", _MAIN, job.__module__, job.__qualname__, json.dumps(arguments, default=str)]
     if mount is not None:
         around = f'mount -t tmpfs -o {mount} none "$0" && exec "$@"'
-        words = ["unshare", *_namespace(), "sh", "-c", around, str(arguments[0]), *words]
+        words = ["unshare", *_namespace(), "sh", "-c", around, os.path.join(str(arguments[0]), at), *words]  # noqa: PTH118 (text)
     settings: dict[str, Any] = {"capture_output": True, "text": True, "timeout": HANG, "stdin": subprocess.DEVNULL}
     return subprocess.run(words, env=environment, **{**settings, **how})
 
 
-def done(job: Job, *arguments: object, bug: Bug | None = None, mount: str | None = None) -> Any:
+def done(job: Job, *arguments: object, bug: Bug | None = None, mount: str | None = None, at: str = "") -> Any:
     """Call a job in another process and return what it returns; fail if it did not end well."""
-    ended = answer(job, *arguments, bug=bug, mount=mount)
+    ended = answer(job, *arguments, bug=bug, mount=mount, at=at)
     assert ended.returncode == 0, f"{job.__name__} ended with {ended.returncode}\n{ended.stderr[-3_000:]}"
     return json.loads(ended.stdout.splitlines()[-1])
 

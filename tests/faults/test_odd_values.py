@@ -75,7 +75,8 @@ def _linked(project: lineage.Project, value: Any) -> object:
 
 def _metric(project: lineage.Project, value: Any) -> object:
     with project.start_run() as run:
-        run.log({value: 1} if isinstance(value, Hashable) else value)
+        data: dict[Any, object] = {value: 1} if isinstance(value, Hashable) else value
+        run.log(data)
     (row,) = project.run(run.id).history()
     (name,) = row.values
     return name
