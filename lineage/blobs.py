@@ -118,7 +118,8 @@ class Staging:
         """Copy the regular file at `path`, sharing its extents where the file system can.
 
         Raises:
-            InvalidInputError: It is no regular file, or it changed while it was read, twice.
+            InvalidInputError: It is no regular file, or it changed while it was read, twice; one that keeps its size
+                is known to by its times, which stand still for a tick of the kernel's clock, 1 to 10 ms.
             StorageError: It cannot be read, or the copy cannot be written.
         """
         for _ in range(2):
