@@ -24,8 +24,8 @@ def find_stale(connection: sqlite3.Connection) -> list[Stale]:
     for run in causes:  # what lies below an earlier one is that one's, with all below it, and not gone over again
         before = len(below.versions)
         graph.walk(connection, [Key("run", run)], up=False, known=below)
-        for version in lists.newest_among(connection, sorted(islice(below.versions, before, None))):
-            found[version] = run
+        new = sorted(islice(reversed(below.versions), len(below.versions) - before))  # those added last
+        found |= dict.fromkeys(lists.newest_among(connection, new) if new else (), run)
     return [_stale(connection, version, run, causes[run]) for version, run in sorted(found.items())]
 
 
