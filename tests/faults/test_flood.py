@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import plants_flood
 import pytest
-from conftest import draft
+from conftest import draft, elsewhere
 from invariants import assert_nothing_left_over, assert_store_sound
 from ledger import Ledger
 from plants import Bug, plant_what_the_environment_names, planted
@@ -121,7 +121,7 @@ def check_flood(project: lineage.Project, logs: int, bug: Bug | None = None) -> 
     others = [(with_the_bug, work, project.file) for work in (read, delete, collect_all)]
     with in_the_environment(bug), started(*writers, *others) as crew:
         together(crew)
-        patience = 4 * HANG + logs * WRITERS / 2
+        patience = 4 * HANG + logs * WRITERS * 2
         written = [answer(door, patience) for _, door in crew[:WRITERS]]
         rest = [answer(door, stop=True) for _, door in crew[WRITERS:]]
     slowest = max(seconds for seconds, _ in (*written, *rest))
@@ -181,8 +181,7 @@ def check_turns(project: lineage.Project, bug: Bug | None = None) -> int:
             with folder.storing():  # a log under way
                 door.send("go")
                 _wait_until_locked(project.blob_folder / "gate.lock")
-                late = lineage.open(project.file, timeout=0.05)
-                outside = _in_thread_refused(late)
+                outside = _is_refused(lineage.open(project.file, timeout=0.05))
                 assert not door.poll(0), "gc did not wait for the log"
             assert answer(door) == 0
             assert outside, "a new log passed by a gc that waits: it may wait for ever"
@@ -193,18 +192,15 @@ def check_turns(project: lineage.Project, bug: Bug | None = None) -> int:
 def check_queue(project: lineage.Project, bug: Bug | None = None) -> int:
     """Fail unless a writer that comes back at once finds the one that waited meanwhile before it."""
     hasty = lineage.open(project.file, timeout=0)
-    with in_the_environment(bug), planted(bug), project.batch():
-        crew = started((with_the_bug, hold_batch, project.file))
-        [(_, door)] = crew.__enter__()
-        _wait_until_locked(project.blob_folder / "turn.lock")
-    try:
+    with ExitStack() as rest:
+        with in_the_environment(bug), planted(bug), project.batch():
+            [(_, door)] = rest.enter_context(started((with_the_bug, hold_batch, project.file)))
+            _wait_until_locked(project.blob_folder / "turn.lock")
         with planted(bug), pytest.raises(lineage.BusyError):
             hasty.start_run()
         assert heard(door) == "ready"
         door.send("go")
         heard(door)
-    finally:
-        crew.__exit__(None, None, None)
     return 1
 
 
@@ -214,10 +210,8 @@ def _wait_until_locked(path: Path) -> None:
         assert time.monotonic() < give_up, f"nobody waits at {path.name}"
 
 
-def _in_thread_refused(project: lineage.Project) -> bool:
-    """Return whether a log is told that the project is busy; a thread of its own, which stores nothing yet."""
-    from conftest import elsewhere
-
+def _is_refused(project: lineage.Project) -> bool:
+    """Return whether a log is told that the project is busy; in a thread of its own, which stores nothing yet."""
     try:
         elsewhere(lambda: project.log_artifact(draft("late", {"a": "1"})))
     except lineage.BusyError:

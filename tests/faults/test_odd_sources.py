@@ -195,7 +195,7 @@ def _sparse(path: Path, _: bool) -> None:
 
 
 def _many(path: Path, long: bool) -> None:
-    for number in range(1_000_000 if long else 3_000):
+    for number in range(1_000_000 if long else 1_500):
         if number % 1_000 == 0:
             (path / f"{number}").mkdir()
         (path / f"{number // 1_000 * 1_000}" / f"{number}").write_bytes(b"%d" % (number % 7))

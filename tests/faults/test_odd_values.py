@@ -279,7 +279,7 @@ def _text_of(value: object) -> str:
 @pytest.mark.timeout(1_200)
 def test_text_is_kept_exactly_or_refused(project: lineage.Project, ledger: Ledger, place: str) -> None:
     """No other error, and nothing that comes back changed."""
-    ledger.case(check_texts(project, place, 500 if ledger.long else 10))
+    ledger.case(check_texts(project, place, 500 if ledger.long else 5))
 
 
 @TEXT
