@@ -175,10 +175,10 @@ class Artifact:
         file = opened(written, mode, encoding)
         try:
             try:
-                with full_disk_errors("cannot write the new file"):
+                with full_disk_errors("cannot write the new file", lambda: written.path):
                     yield file
             finally:
-                with storage_errors("cannot write the new file"):
+                with storage_errors("cannot write the new file", lambda: written.path):
                     file.close()
             self._check_open()
             if written.path is None:

@@ -25,10 +25,10 @@ from blake3 import blake3
 
 from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, NotFoundError, StateError, StorageError
 from lineage.system import (
-    file_lock,
     is_locked,
     note_own,
     open_source,
+    queued_lock,
     read_found,
     storage_error,
     storage_errors,
@@ -81,7 +81,7 @@ class Staging:
 
     def __init__(self, parent: Path) -> None:
         self.folder = parent / unique_name()
-        with storage_errors("cannot stage bytes"), ExitStack() as undo:
+        with storage_errors("cannot stage bytes", self.folder), ExitStack() as undo:
             self.folder.mkdir(mode=0o700)
             undo.callback(_remove_half_made, self.folder)
             descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -110,7 +110,7 @@ class Staging:
         if len(head) <= INLINE_LIMIT:
             return self._spool_bytes(head)
         path = self.new_path()
-        with storage_errors("cannot stage bytes"), _removed_on_error(path), path.open("xb") as target:
+        with storage_errors("cannot stage bytes", path), _removed_on_error(path), path.open("xb") as target:
             digest, size = copy_hashed(_Chained(head, source), target.write)
         return Staged(digest, size, path)
 
@@ -118,7 +118,8 @@ class Staging:
         """Copy the regular file at `path`, sharing its extents where the file system can.
 
         Raises:
-            InvalidInputError: It is no regular file, or it changed while it was read, twice.
+            InvalidInputError: It is no regular file, or it changed while it was read, twice; one that keeps its size
+                is known to by its times, which stand still for a tick of the kernel's clock, 1 to 10 ms.
             StorageError: It cannot be read, or the copy cannot be written.
         """
         for _ in range(2):
@@ -138,7 +139,7 @@ class Staging:
 
     def adopt(self, path: Path) -> Staged:
         """Take over a file written under a name that :meth:`new_path` gave."""
-        with storage_errors("cannot stage bytes"), path.open("rb", buffering=0) as source:
+        with storage_errors("cannot stage bytes", path), path.open("rb", buffering=0) as source:
             if os.fstat(source.fileno()).st_size > INLINE_LIMIT:
                 digest, size = copy_hashed(source, None)
                 return Staged(digest, size, path)
@@ -168,7 +169,7 @@ class Staging:
         self._refuse_fork()
         with self._turn:
             start, self._end = self._end, self._end + len(data)
-        with storage_errors("cannot stage bytes"):
+        with storage_errors("cannot stage bytes", self.folder):
             _write_all(self._spool.fileno(), data, start)
         return Staged(Digest(blake3(data).hexdigest()), len(data), None, start)
 
@@ -177,7 +178,11 @@ class Staging:
         if size <= INLINE_LIMIT:
             return None
         path = self.new_path()
-        with storage_errors("cannot stage bytes"), _removed_on_error(path), path.open("x+b", buffering=0) as target:
+        with (
+            storage_errors("cannot stage bytes", path),
+            _removed_on_error(path),
+            path.open("x+b", buffering=0) as target,
+        ):
             try:
                 fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
             except OSError:  # another file system, or one that cannot: copy instead
@@ -237,7 +242,7 @@ class BlobFolder:
     def make(self) -> None:
         """Make the folder where it is missing."""
         if not self.temporary.is_dir():
-            with storage_errors("cannot make the blob folder"):
+            with storage_errors("cannot make the blob folder", self.root):
                 self.root.mkdir(exist_ok=True)  # not its parents: a project that was removed stays so
                 self.temporary.mkdir(exist_ok=True)
                 sync_folder(self.root)
@@ -249,7 +254,7 @@ class BlobFolder:
     def storing(self) -> Iterator[None]:
         """Keep ``gc`` out while bytes are stored that no row names yet.
 
-        Through a gate, so that a waiting ``gc`` gets its turn and new writers wait only while it does. Inside
+        Through a gate, so that a waiting ``gc`` gets its turn, and new writers theirs after it. Inside
         such a block of the same thread nothing more is taken: behind a waiting ``gc`` it would wait for itself.
         """
         here = os.getpid(), self.root
@@ -257,23 +262,23 @@ class BlobFolder:
             yield
             return
         self.make()
-        with ExitStack() as held:
-            with self._lock("gate.lock", shared=True):
-                held.enter_context(self._lock("gc.lock", shared=True))
+        with self._lock(shared=True):
             _storing.places.add(here)
-            held.callback(_storing.places.discard, here)
-            yield
+            try:
+                yield
+            finally:
+                _storing.places.discard(here)
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
         """Keep every writer of bytes out, for ``gc``."""
         self.make()
-        with self._lock("gate.lock"), self._lock("gc.lock"):
+        with self._lock():
             yield
 
     @contextmanager
-    def _lock(self, name: str, *, shared: bool = False) -> Iterator[None]:
-        with file_lock(self.root / name, timeout=self._timeout, shared=shared):
+    def _lock(self, *, shared: bool = False) -> Iterator[None]:
+        with queued_lock(self.root / "gc.lock", self.root / "gate.lock", timeout=self._timeout, shared=shared):
             yield
 
     def new_staging(self) -> Staging:
@@ -308,7 +313,7 @@ class BlobFolder:
         if self.has(staged.digest, staged.size):
             return
         target = self.path_of(staged.digest)
-        with storage_errors("cannot store bytes"):
+        with storage_errors("cannot store bytes", self.root):
             target.parent.mkdir(exist_ok=True)
             _refuse_link(target.parent)
             source = self._on_our_disk(source)
@@ -327,7 +332,7 @@ class BlobFolder:
 
     def sync(self, digests: Iterable[Digest]) -> None:
         """Make the names of blobs durable, also of those found there: their writer may not have got so far."""
-        with storage_errors("cannot store bytes"):
+        with storage_errors("cannot store bytes", self.root):
             shards = {digest[:2] for digest in digests}
             for shard in shards:
                 sync_folder(self.root / shard)
@@ -376,7 +381,7 @@ class BlobFolder:
 
     def quarantine(self, digest: Digest, source: Path | None = None) -> Path:
         """Move a damaged blob aside and return where it lies now; `source` if its bytes are not in its place."""
-        with storage_errors("cannot quarantine bytes"):
+        with storage_errors("cannot quarantine bytes", self.root):
             self.quarantine_folder.mkdir(exist_ok=True)
             _refuse_link(self.quarantine_folder)
             target = self.quarantine_folder / f"{digest}.{unique_name()}"
@@ -423,7 +428,7 @@ def tree_size(path: Path) -> int:
 
 def remove_tree(path: Path) -> None:
     """Remove a dead staging folder or file, also where its owner is about to."""
-    with storage_errors("cannot remove temporary files"):
+    with storage_errors("cannot remove temporary files", path):
         while path.is_dir() and not path.is_symlink():
             with suppress(FileNotFoundError):
                 shutil.rmtree(path)

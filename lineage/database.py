@@ -27,7 +27,7 @@ from lineage.errors import (
     StateError,
 )
 from lineage.journal import check_journal, have_journal
-from lineage.system import file_lock, storage_errors, sync_folder, unique_name
+from lineage.system import queued_lock, storage_errors, sync_folder, unique_name
 from lineage.translation import translated
 
 APPLICATION_ID: Final = 0x4C4E4731
@@ -93,6 +93,7 @@ class Database:
         read_only: Refuse every write.
         timeout: Seconds to wait for a lock.
         before: Done first in each write transaction.
+        check: Called at the start of each block, told whether it writes: refuses a file that took this one's place.
     """
 
     def __init__(  # noqa: PLR0913 (each by keyword)
@@ -104,6 +105,7 @@ class Database:
         read_only: bool,
         timeout: float,
         before: Callable[[sqlite3.Connection], None] | None = None,
+        check: Callable[[sqlite3.Connection, bool], None] | None = None,
     ) -> None:
         self.path = path
         self.read_only = read_only
@@ -111,6 +113,7 @@ class Database:
         self._format_version = format_version
         self._lock_path = lock_path
         self._before = before
+        self._check = check
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -122,6 +125,7 @@ class Database:
             return
         with translated(self.path), self._connected(writing=False) as connection:
             connection.execute("BEGIN")
+            self._refuse_another(connection, writing=False)
             yield connection
 
     @contextmanager
@@ -139,6 +143,7 @@ class Database:
             try:
                 connection.execute("BEGIN")
                 self._look(connection, own=own)
+                self._refuse_another(connection, writing=False)
                 yield connection
             finally:
                 connection.close()
@@ -172,6 +177,7 @@ class Database:
             if session is None:
                 with self._lock(), self._connected(writing=True) as connection:
                     with _transaction(connection):
+                        self._refuse_another(connection, writing=True)
                         if self._before is not None:
                             self._before(connection)
                         yield connection
@@ -191,6 +197,10 @@ class Database:
             raise StateError("there is no write transaction that could be committed")
         session.after[name] = call
 
+    def _refuse_another(self, connection: sqlite3.Connection, *, writing: bool) -> None:
+        if self._check is not None:
+            self._check(connection, writing)
+
     def compact(self) -> None:
         """Rewrite the file without its free pages, while everybody waits; it takes as much room again.
 
@@ -201,6 +211,7 @@ class Database:
         if self.in_block:
             raise StateError("a project cannot be compacted inside a batch or a snapshot")
         with translated(self.path), self._lock(), self._connected(writing=True) as connection:
+            self._refuse_another(connection, writing=True)
             connection.execute("PRAGMA temp_store = FILE")  # the copy may be larger than the memory
             connection.execute(
                 "PRAGMA page_size = 4096"
@@ -210,7 +221,7 @@ class Database:
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """Take turns with the other writers, fairly; SQLite's own waiting starves some for seconds."""
-        with file_lock(self._lock_path, timeout=self.timeout):
+        with queued_lock(self._lock_path, self._lock_path.with_name("turn.lock"), timeout=self.timeout):
             yield
 
     @property

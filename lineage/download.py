@@ -79,7 +79,7 @@ def download(  # noqa: PLR0913 (what is brought from where to where, and how str
     entries = list(entries)
     progress = None if progress is None else _callers(progress)
     _refuse_store(store, Path(os.path.realpath(root)), entries, exact=exact)  # realpath: resolve() raises on loops
-    with storage_errors("cannot download"):
+    with storage_errors(f"cannot download to {str(root)!r}"):
         root.mkdir(parents=True, exist_ok=True)
         if exact:
             _clear_way(root, [entry.path for entry in entries])
@@ -388,7 +388,7 @@ def verify_folder(entries: Iterable[Entry], root: Path) -> None:
         CorruptionError: A file is missing, differs, or should not be there; the message names the first ten.
     """
     wanted = {entry.path: entry for entry in entries}
-    with storage_errors("cannot verify"):
+    with storage_errors("cannot verify", root):
         if not root.is_dir():
             message = f"no folder {str(root)!r}: download the version first"
             raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)

@@ -78,6 +78,8 @@ class ErrorKind(StrEnum):
 
 _LONGEST: Final = 4_000
 """Characters of a message: what a caller gave may be a megabyte, and a message repeats it."""
+_END: Final = 1_000
+"""Characters that its end keeps, which says why and what to do."""
 
 
 class LineageError(Exception):
@@ -98,7 +100,9 @@ class LineageError(Exception):
     kind: ErrorKind
 
     def __init__(self, message: str, *, kind: ErrorKind | None = None) -> None:
-        super().__init__(message if len(message) <= _LONGEST else f"{message[:_LONGEST]}…")
+        if len(message) > _LONGEST:
+            message = f"{message[: _LONGEST - _END]}…{message[-_END:]}"
+        super().__init__(message)
         self.kind = kind or self.default_kind
 
     def __str__(self) -> str:

@@ -65,10 +65,26 @@ def _neighbours(connection: sqlite3.Connection, kind: Kind, rows: Sequence[int],
     return edges.producers_of(connection, rows) if up else edges.consumers_of(connection, rows)
 
 
-def walk(connection: sqlite3.Connection, starts: Iterable[Key], *, up: bool, depth: int | None = None) -> Reached:
-    """Return everything up- or downstream of the starts, which are at depth 0, as far as `depth` edges."""
+def walk(
+    connection: sqlite3.Connection,
+    starts: Iterable[Key],
+    *,
+    up: bool,
+    depth: int | None = None,
+    known: Reached | None = None,
+) -> Reached:
+    """Return everything up- or downstream of the starts, which are at depth 0, as far as `depth` edges.
+
+    Args:
+        connection: Where to look.
+        starts: Where it begins.
+        up: Whether towards what things were made from.
+        depth: Edges to follow; None for all.
+        known: What walks the same way, without a limit, have reached before: it is not gone over again, and what
+            is new is added to it.
+    """
     starts = list(starts)
-    reached = Reached()
+    reached = Reached() if known is None else known
     runs = reached.add("run", (start.row for start in starts if start.kind == "run"), 0)
     versions = reached.add("version", (start.row for start in starts if start.kind == "version"), 0)
     level, thin = 0, depth is None or depth > _THIN  # over few levels a statement each is quicker, also past a hub

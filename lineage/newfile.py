@@ -86,10 +86,10 @@ class NewFile(io.RawIOBase):
         """Go on in a file of the disk."""
         self._now()
         if self._file is None:
-            with storage_errors("cannot write the new file"):
+            with storage_errors("cannot write the new file", lambda: self.path):
                 path = self._place()
                 self._file = io.FileIO(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
-                self.path = path
+                self.path = path  # once the file is there: from now on an error names it, and it is to be removed
                 _write_all(self._file, self._memory.getvalue())
                 self._file.seek(self._memory.tell())
                 self._memory = io.BytesIO()

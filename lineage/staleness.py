@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from itertools import islice
 
 from lineage import graph
 from lineage.graph import Key
@@ -13,20 +14,34 @@ from lineage.statements import artifacts, lists, runs
 def find_stale(connection: sqlite3.Connection) -> list[Stale]:
     """Return them with the run that used something old, what it used and what is newest now."""
     causes: dict[int, tuple[int, int]] = {}
-    for run, used, newest in lists.outdated_inputs(connection):
-        if run not in causes and not _came_from(connection, run, newest):
+    outdated = lists.outdated_inputs(connection)
+    own = _own_offspring(connection, outdated)
+    for run, used, newest in outdated:
+        if run not in causes and (run, newest) not in own:
             causes[run] = (used, newest)
     found: dict[int, int] = {}
-    for run in causes:
-        below = graph.walk(connection, [Key("run", run)], up=False).versions
-        for version in lists.newest_among(connection, sorted(below)):
-            found.setdefault(version, run)
+    below = graph.Reached()
+    for run in causes:  # what lies below an earlier one is that one's, with all below it, and not gone over again
+        before = len(below.versions)
+        graph.walk(connection, [Key("run", run)], up=False, known=below)
+        new = sorted(islice(reversed(below.versions), len(below.versions) - before))  # those added last
+        found |= dict.fromkeys(lists.newest_among(connection, new) if new else (), run)
     return [_stale(connection, version, run, causes[run]) for version, run in sorted(found.items())]
 
 
-def _came_from(connection: sqlite3.Connection, run: int, newest: int) -> bool:
-    """Whether what is newest was made from the run itself, as in fine-tuning under one name."""
-    return graph.is_upstream(connection, Key("run", run), Key("version", newest))
+def _own_offspring(connection: sqlite3.Connection, outdated: list[tuple[int, int, int]]) -> set[tuple[int, int]]:
+    """Return the runs whose newer input was made from the run itself, as in fine-tuning under one name.
+
+    One walk for each newest version: a walk for each run would take minutes where each version came from the last.
+    """
+    runs_of: dict[int, list[int]] = {}
+    for run, _, newest in outdated:
+        runs_of.setdefault(newest, []).append(run)
+    found = set()
+    for newest, users in runs_of.items():
+        above = graph.walk(connection, [Key("version", newest)], up=True).runs
+        found |= {(run, newest) for run in users if run in above}
+    return found
 
 
 def _stale(connection: sqlite3.Connection, version: int, run: int, cause: tuple[int, int]) -> Stale:

@@ -90,11 +90,14 @@ class StatCache:
                 connection.close()
 
     def _opened(self, *, create: bool) -> sqlite3.Connection | None:
-        if self._path is None or not (create or self._path.exists()):
+        if self._path is None:
             return None
         connection = None
         try:
-            if create and not self._path.exists():
+            there = self._path.exists()  # raises where its folder may not be looked into
+            if not there and not create:
+                return None
+            if not there:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
             connection = connect(self._path, writing=create, timeout=_PATIENCE)

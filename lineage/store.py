@@ -16,6 +16,7 @@ from lineage.blobs import BlobFolder
 from lineage.database import Database, check_format, connect, copy_database, create_database
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, ReadOnlyError
 from lineage.migrations import FORMAT_VERSION, SCHEMA_DIR, build_project, check_schema, migrate, scripts
+from lineage.original import Original, original
 from lineage.records import VersionRecord
 from lineage.statements import artifacts, portable, runs
 from lineage.system import note_own, storage_errors, sync_folder, unique_name
@@ -34,6 +35,7 @@ class Store:
     path: Path
     database: Database = field(repr=False)
     blobs: BlobFolder = field(repr=False)
+    original: Original | None = field(repr=False, default=None)
 
     @contextmanager
     def storing(self) -> Iterator[None]:
@@ -47,10 +49,14 @@ class Store:
 
         Raises:
             ReadOnlyError: The project is read-only.
+            StateError: Another file lies in its place: nothing is made beside that one.
+            StorageError: It has several names.
         """
         if self.database.read_only:
             message = f"project {str(self.path)!r} is open for reading only; open it for writing to change it"
             raise ReadOnlyError(message)
+        if self.original is not None:
+            self.original.check_place(writing=True)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -85,23 +91,39 @@ def open_store(path: Path, *, create: bool, read_only: bool, timeout: float) -> 
         read_only or not status.st_mode & 0o222 or not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK)
     )
     blobs = BlobFolder(path.with_suffix(".blobs"), timeout=timeout)
-    _check(Store(path, _database(path, blobs, read_only=read_only, timeout=timeout), blobs))
-    return at(path, blobs, read_only=read_only, timeout=timeout)
+    opened = _check(Store(path, _database(path, blobs, read_only=read_only, timeout=timeout), blobs))
+    return at(path, blobs, read_only=read_only, timeout=timeout, opened=opened)
 
 
-def at(path: Path, blobs: BlobFolder, *, read_only: bool, timeout: float) -> Store:
-    """Return the store of a file of our format that was checked before; its first write breaks the seal."""
-    database = _database(path, blobs, read_only=read_only, timeout=timeout, before=portable.drop_seal)
-    return Store(path, database, blobs)
+def at(path: Path, blobs: BlobFolder, *, read_only: bool, timeout: float, opened: Original | None = None) -> Store:
+    """Return the store of a file of our format that was checked before; its first write breaks the seal.
+
+    Args:
+        path: The file.
+        blobs: Its blob folder.
+        read_only: Refuse every write.
+        timeout: Seconds to wait for a lock.
+        opened: Which file it was; None for one that nobody else can get at.
+    """
+    database = _database(
+        path,
+        blobs,
+        read_only=read_only,
+        timeout=timeout,
+        before=portable.drop_seal,
+        check=None if opened is None else opened.check,
+    )
+    return Store(path, database, blobs, opened)
 
 
-def _database(
+def _database(  # noqa: PLR0913 (each by keyword)
     path: Path,
     blobs: BlobFolder,
     *,
     read_only: bool,
     timeout: float,
     before: Callable[[sqlite3.Connection], None] | None = None,
+    check: Callable[[sqlite3.Connection, bool], None] | None = None,
 ) -> Database:
     return Database(
         path,
@@ -110,6 +132,7 @@ def _database(
         read_only=read_only,
         timeout=timeout,
         before=before,
+        check=check,
     )
 
 
@@ -123,7 +146,7 @@ def _create(path: Path, *, create: bool) -> None:
     create_database(path, build_project)
 
 
-def _check(store: Store) -> None:
+def _check(store: Store) -> Original:
     """Refuse a stranger's file; bring an older format up to date, keeping a copy of the file as it was."""
     with translated(store.path):
         connection = connect(store.path, writing=False, timeout=store.database.timeout)
@@ -131,14 +154,18 @@ def _check(store: Store) -> None:
             check_format(connection, store.path, FORMAT_VERSION)
             check_schema(connection, store.path, exact=False)
             (version,) = connection.execute("PRAGMA user_version").fetchone()
+            opened = original(store.path, connection) if version == FORMAT_VERSION else None
         finally:
             connection.close()
     note_own(store.path)
     if store.blobs.root.is_dir():
         note_own(store.blobs.root)
-    if version < FORMAT_VERSION:
+    if opened is None:
         _refuse_to_upgrade(store, version)
         upgrade(store, SCHEMA_DIR / "migrations")
+        with store.database.read() as connection:
+            opened = original(store.path, connection)
+    return opened
 
 
 def _refuse_to_upgrade(store: Store, version: int) -> None:

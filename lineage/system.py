@@ -7,10 +7,11 @@ import fcntl
 import os
 import stat
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeAlias
 
 from lineage.errors import BusyError, ErrorKind, InvalidInputError, LineageError, ReadOnlyError, StorageError
 from lineage.values import shown
@@ -23,6 +24,9 @@ _HINTS = {
     errno.ENOLCK: "this file system gives no locks; keep the project on a local disk",
 }
 
+
+Place: TypeAlias = Path | Callable[[], Path | None] | None
+"""Where something is, or what tells it once it is known."""
 
 _own: dict[tuple[int, int], Path] = {}
 """Device and inode of every project file and blob folder this process has worked with, and where it lay."""
@@ -53,14 +57,19 @@ def unique_name() -> str:
 
 
 @contextmanager
-def storage_errors(action: str) -> Iterator[None]:
-    """Turn an OSError of the block into a LineageError that begins with `action` and names the path."""
+def storage_errors(action: str, path: Place = None) -> Iterator[None]:
+    """Turn an OSError of the block into a LineageError that begins with `action` and names the path.
+
+    Args:
+        action: What cannot be done.
+        path: Where, for an error that does not say it itself, as that of a write into an open file.
+    """
     try:
         yield
     except OSError as error:
         if error.__dict__.get("of_others"):
             raise
-        raise storage_error(error, action) from error
+        raise storage_error(error, action, path) from error
 
 
 @contextmanager
@@ -73,24 +82,40 @@ def callers_errors() -> Iterator[None]:
         raise
 
 
-def storage_error(error: OSError, action: str) -> LineageError:
+def storage_error(error: OSError, action: str, path: Place = None) -> LineageError:
     """Return the LineageError for an OSError: ReadOnlyError where nothing can be written, else StorageError."""
-    place = f" {error.filename!r}" if error.filename is not None else ""
+    place = error.filename
+    if place is None:
+        place = path() if callable(path) else path
+    where = f" {os.fspath(place)!r}" if place is not None else ""
     reason = error.strerror or str(error)
     hint = _HINTS.get(error.errno or 0)
-    message = f"{action}:{place} {reason}" + (f"; {hint}" if hint else "")
+    message = f"{action}:{where} {reason}" + (f"; {hint}" if hint else "")
     return ReadOnlyError(message) if error.errno == errno.EROFS else StorageError(message)
 
 
 @contextmanager
-def full_disk_errors(action: str) -> Iterator[None]:
+def full_disk_errors(action: str, path: Place) -> Iterator[None]:
     """Do the same around the code of others, for what only our file can have met there: no room, or a broken disk."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO) or error.filename is not None:
             raise
-        raise storage_error(error, action) from error
+        raise storage_error(error, action, path) from error
+
+
+class _Patience:
+    """How long somebody waits, all his waiting together."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        return max(0.0, self._end - time.monotonic())
 
 
 @contextmanager
@@ -110,18 +135,51 @@ def file_lock(path: Path, *, timeout: float, shared: bool = False) -> Iterator[N
         BusyError: The lock was not to be had in time; the message names the process that holds it.
         StorageError: The file cannot be made, or the file system gives no locks.
     """
+    with _held(path, _Patience(timeout), shared=shared):
+        yield
+
+
+@contextmanager
+def queued_lock(path: Path, queue: Path, *, timeout: float, shared: bool = False) -> Iterator[None]:
+    """Hold a lock as :func:`file_lock` does, but never twice while somebody else waits for it.
+
+    The kernel wakes who waits and hands nothing over: one that lets go and comes back at once would be first again
+    and again. So whoever wants the lock takes the queue first, and keeps it while he waits: who comes back finds it
+    taken, and has to sleep like the rest.
+
+    Args:
+        path: The lock file.
+        queue: Another, for those who wait.
+        timeout: Seconds to wait for both.
+        shared: Let others that also ask for a shared lock in.
+
+    Raises:
+        BusyError: As of :func:`file_lock`; the process that is named holds the lock, and does not wait.
+        StorageError: As of :func:`file_lock`.
+    """
+    patience = _Patience(timeout)
+    with ExitStack() as held:
+        with _held(queue, patience, before=path):
+            held.enter_context(_held(path, patience, shared=shared))
+        yield
+
+
+@contextmanager
+def _held(path: Path, patience: _Patience, *, shared: bool = False, before: Path | None = None) -> Iterator[None]:
+    """Hold a lock; one that is a queue before another is not signed, as it is the other's holder that all wait for."""
     owner = os.getpid()
+    signed = not shared and before is None
     with storage_errors("cannot lock"):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     _lock_descriptors.add(descriptor)
-    _lock(descriptor, path, timeout, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+    _lock(descriptor, before or path, patience, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     try:
-        if not shared:
+        if signed:
             _sign(descriptor, f"process {owner} on {os.uname().nodename}")
         yield
     finally:
         if os.getpid() == owner:  # a child forked inside the block has none: see _close_inherited_locks
-            if not shared:
+            if signed:
                 _sign(descriptor, "")
             _let_go(descriptor)
 
@@ -148,18 +206,18 @@ def _sign(descriptor: int, holder: str) -> None:
         os.pwrite(descriptor, holder.ljust(120).encode()[:120], 0)
 
 
-def _lock(descriptor: int, path: Path, timeout: float, mode: int) -> None:
+def _lock(descriptor: int, path: Path, patience: _Patience, mode: int) -> None:
     try:
         fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
     except BlockingIOError:
-        _wait_for_lock(descriptor, path, timeout, mode)
+        _wait_for_lock(descriptor, path, patience, mode)
     except OSError as error:
         _let_go(descriptor)
         raise storage_error(error, f"cannot lock {str(path)!r}") from error
 
 
-def _wait_for_lock(descriptor: int, path: Path, timeout: float, mode: int) -> None:
-    """Wait in the kernel's queue, which is fair, in a thread, which can be left behind.
+def _wait_for_lock(descriptor: int, path: Path, patience: _Patience, mode: int) -> None:
+    """Wait in the kernel's queue, in a thread, which can be left behind.
 
     A waiter that gives up leaves the thread the descriptor: it closes it once its turn comes.
     """
@@ -180,7 +238,7 @@ def _wait_for_lock(descriptor: int, path: Path, timeout: float, mode: int) -> No
 
     threading.Thread(target=wait, name="lineage-lock", daemon=True).start()
     try:
-        got.wait(timeout)
+        got.wait(patience.left)
     except BaseException:  # Ctrl-C while the lock was handed over
         with turn:
             if got.is_set() and not failure:
@@ -191,7 +249,7 @@ def _wait_for_lock(descriptor: int, path: Path, timeout: float, mode: int) -> No
             if not got.is_set():
                 state["given_up"] = True
     if state["given_up"]:
-        message = f"{str(path)!r} is held by {_holder(path)} for longer than {timeout:g} s; try again"
+        message = f"{str(path)!r} is held by {_holder(path)} for longer than {patience.seconds:g} s; try again"
         raise BusyError(message)
     if failure:
         _let_go(descriptor)
@@ -263,7 +321,7 @@ def open_source(path: Path) -> Iterator[BinaryIO]:
             raise storage_error(error, "cannot read") from error
         message = f"no file {shown(str(path))}: {error.strerror}"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID) from error
-    with storage_errors("cannot read"), open(descriptor, "rb", buffering=0) as source:  # noqa: PTH123 (a descriptor)
+    with storage_errors("cannot read", path), open(descriptor, "rb", buffering=0) as source:  # noqa: PTH123 (a descriptor)
         _refuse_source(path, os.fstat(descriptor))
         yield source
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,10 +61,17 @@ _WORDS: Final[dict[int, tuple[type[LineageError], str]]] = {
 """What each primary result code of SQLite means to the caller; any other is damage that verify can name."""
 
 
+_LONGEST_PATH: Final = 504
+"""Bytes of a path: SQLite takes 512, and its journal's name is eight longer."""
+
+
 def _translation(error: sqlite3.Error, path: Path) -> LineageError:
     code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte; the rest says where it happened
     if code == sqlite3.SQLITE_CANTOPEN and not path.exists():
         return NotFoundError(f"no project file {str(path)!r}", kind=ErrorKind.PROJECT_NOT_FOUND)
+    if code == sqlite3.SQLITE_CANTOPEN and len(os.fsencode(path)) > _LONGEST_PATH:
+        message = f"project {str(path)!r}: SQLite opens paths of at most {_LONGEST_PATH} bytes; give it a shorter one"
+        return StorageError(message)
     cls, words = _WORDS.get(code, (CorruptionError, "project {file}: {error}; run verify"))
     kind = ErrorKind.NOT_A_PROJECT if cls is FormatError else None
     return cls(words.format(file=repr(str(path)), error=error), kind=kind)

@@ -37,7 +37,7 @@ def rows(file: Path) -> dict[str, object]:
 def files(folder: Path) -> dict[str, object]:
     """Return the content of every file below a blob folder; lock files do not count, they come with the first write."""
     found = (path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
-    locks = ("write.lock", "gate.lock", "gc.lock")
+    locks = ("write.lock", "turn.lock", "gate.lock", "gc.lock")
     return {str(path): path.read_bytes() for path in found if path.name not in locks and "tmp" not in path.parts}
 
 

@@ -24,7 +24,7 @@ LAYERS = [
     {"database", "blobs", "newfile"},
     {"filters", "manifests"},
     {"statements"},
-    {"content", "migrations", "statcache"},
+    {"content", "migrations", "original", "statcache"},
     {"store"},
     {"graph", "references", "aliases", "exports", "adoption", "sealing", "generations"},
     {"comparison", "staleness", "download", "tree"},

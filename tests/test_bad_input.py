@@ -11,9 +11,19 @@ from typing import Any
 import pytest
 from conftest import draft
 from footprint import footprint, refused, tidy  # noqa: F401 (fixtures are used by name)
+from ledger import Ledger
 
 import lineage
 from lineage.records import Entry
+
+pytestmark = pytest.mark.faults("P18", "F72 F73 F78-F80", "odd text in every field that takes some")
+
+
+@pytest.fixture(autouse=True)
+def _counted(ledger: Ledger) -> Iterator[None]:
+    """Count each test as a case of the promise."""
+    yield
+    ledger.case()
 
 
 @dataclass

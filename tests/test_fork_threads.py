@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,15 +18,24 @@ from typing import Any, TypeVar
 import pytest
 from conftest import draft
 from invariants import assert_store_sound
+from ledger import Ledger
 
 import lineage
 from lineage import database
 from lineage.errors import StateError
 from lineage.system import file_lock
 
+pytestmark = pytest.mark.faults("P15 P16", "F48-F51", "fork, spawn, threads, and open() on the project file")
 T = TypeVar("T")
 HANG = 30.0
 """Seconds after which a test gives up on a child: never a measure of speed."""
+
+
+@pytest.fixture(autouse=True)
+def _counted(ledger: Ledger) -> Iterator[None]:
+    """Count each test as a case of the promise."""
+    yield
+    ledger.case()
 
 
 def forked(work: Callable[[], object]) -> Callable[[], Any]:

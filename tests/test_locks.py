@@ -15,9 +15,20 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+from ledger import Ledger
 
 from lineage.errors import BusyError, StorageError
 from lineage.system import file_lock, is_locked
+
+pytestmark = pytest.mark.faults("P4 P15", "F53 F54", "a process is stopped, then killed, inside a transaction")
+
+
+@pytest.fixture(autouse=True)
+def _counted(ledger: Ledger) -> Iterator[None]:
+    """Count each test as a case of the promise."""
+    yield
+    ledger.case()
+
 
 HANG = 30.0
 """Seconds after which a test gives up on another process: never a measure of speed."""

@@ -20,6 +20,7 @@ from lineage.blobs import BlobFolder
 from lineage.database import Database
 from lineage.migrations import FORMAT_VERSION, SCHEMA_DIR, migrate, scripts, statements
 from lineage.store import Store, upgrade
+from lineage.values import new_uid
 
 
 @pytest.fixture
@@ -322,12 +323,15 @@ def test_call_on_a_project_that_was_upgraded_meanwhile_is_refused(project: linea
 
 
 def test_open_of_an_older_format_brings_it_up_to_date(project: lineage.Project) -> None:
-    """Opening is all it takes; here the oldest there can be, a file with nothing but our mark."""
+    """Opening is all it takes; here the oldest there can be, a file of the first format with nothing in it."""
     path = project.file.with_name("old.lineage")
-    with closing(sqlite3.connect(path)) as opened:
+    with closing(sqlite3.connect(path)) as opened, opened:
+        opened.executescript((SCHEMA_DIR / "migrations" / "0001_first_format.sql").read_text())
+        opened.execute("INSERT INTO project (id, uid, created_at) VALUES (1, ?, '')", [new_uid()])
         opened.execute("PRAGMA application_id = 1280198449")
+        opened.execute("PRAGMA user_version = 1")
 
     lineage.open(path)
 
     assert answers(path, "PRAGMA user_version") == [FORMAT_VERSION]
-    assert answers(path.with_name("old.lineage.format0"), "PRAGMA user_version") == [0]
+    assert answers(path.with_name("old.lineage.format1"), "PRAGMA user_version") == [1]

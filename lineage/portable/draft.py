@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lineage.blobs import remove_tree
-from lineage.errors import ConflictError, ErrorKind, InvalidInputError, NotFoundError, StorageError
+from lineage.errors import ConflictError, ErrorKind, InvalidInputError, LineageError, NotFoundError, StorageError
 from lineage.store import SUFFIX
 from lineage.system import is_own, storage_errors, sync_folder, unique_name
 
@@ -29,7 +29,7 @@ def checked_target(target: Path, *, overwrite: bool) -> Path:
     if target.suffix != SUFFIX or target.name == SUFFIX:
         message = f"{str(target)!r}: a project file's name ends in {SUFFIX!r}, such as 'share{SUFFIX}'"
         raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
-    with storage_errors("cannot pack"):
+    with storage_errors("cannot pack", target):
         target = target.absolute()
         if not target.parent.is_dir():
             message = f"no folder {str(target.parent)!r} for the packed file"
@@ -51,16 +51,26 @@ def _check_overwrite(target: Path, *, overwrite: bool) -> None:
 @contextmanager
 def draft_folder(target: Path) -> Iterator[Path]:
     """Give a folder beside `target` in which its file can be made; it is gone afterwards."""
-    with storage_errors("cannot pack"):
+    with storage_errors("cannot pack", target):
         for folder in target.parent.glob(f".{target.name.replace('[', '[[]')}.*.pack"):
             _remove_dead(folder)
         folder, descriptor = _locked_folder(target)
     try:
         yield folder
     finally:
-        with suppress(StorageError):  # the next who packs to this name removes what stays
-            _remove(folder)
+        _discard(folder)
         os.close(descriptor)
+
+
+def _discard(folder: Path) -> None:
+    """Remove the folder; a list of its names takes descriptors, and there may be none left, so those known go first."""
+    with suppress(OSError, LineageError):  # the first error is the one to tell; the next packing takes what stays
+        for name in ("draft", "compact", "lock"):
+            (folder / name).unlink(missing_ok=True)
+        try:
+            folder.rmdir()
+        except OSError:
+            _remove(folder)
 
 
 def _locked_folder(target: Path) -> tuple[Path, int]:
@@ -126,7 +136,7 @@ def _remove_lockless(folder: Path) -> None:
 
 def _remove(folder: Path) -> None:
     """Remove a folder, the lock last: without it, what is left of a removal that was cut off would stay for good."""
-    with storage_errors("cannot remove temporary files"):
+    with storage_errors("cannot remove temporary files", folder):
         for path in list(folder.iterdir()):
             if path.name != "lock":
                 remove_tree(path)
@@ -140,7 +150,7 @@ def publish(draft: Path, target: Path, *, overwrite: bool) -> None:
         ConflictError: Somebody made a file of that name meanwhile.
         StorageError: The disk refused; no file has the name then.
     """
-    with storage_errors("cannot pack"):
+    with storage_errors("cannot pack", target):
         descriptor = os.open(draft, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)

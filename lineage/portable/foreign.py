@@ -109,7 +109,7 @@ def _private_copy(source: Path, status: os.stat_result, blobs: BlobFolder, stagi
         descriptor = os.open(source, flags)
     except OSError as error:
         raise storage_error(error, "cannot read") from error
-    with storage_errors("cannot copy"), open(descriptor, "rb", buffering=0) as reader, path.open("xb") as writer:  # noqa: PTH123 (a descriptor)
+    with storage_errors("cannot copy", path), open(descriptor, "rb", buffering=0) as reader, path.open("xb") as writer:  # noqa: PTH123 (a descriptor)
         size = _check_header(reader, source)
         reader.seek(0)
         while size > 0 and (data := reader.read(min(COPY_BUFFER, size))):

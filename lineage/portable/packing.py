@@ -76,7 +76,7 @@ def pack(store: Store, target: Path, request: PackRequest) -> PackReport:
             rows.put_seal(connection, seal)
             runs, artifacts, versions, blobs, size = rows.packed_counts(connection)
             absent, absent_size = rows.absent_total(connection)
-        with storage_errors("cannot pack"):
+        with storage_errors("cannot pack", target):
             length = draft.stat().st_size
         publish(draft, target, overwrite=request.overwrite)
     return PackReport(str(target), seal.digest, length, runs, artifacts, versions, blobs, size, absent, absent_size)
@@ -94,7 +94,7 @@ def _keeping_bytes(store: Store) -> Iterator[None]:
 
 def _copy(store: Store, folder: Path, *, large: bool) -> Path:
     draft = folder / "draft"
-    with storage_errors("cannot pack"):
+    with storage_errors("cannot pack", draft):
         draft.touch(0o666)
     copy_database(store.path, draft, packed=large, timeout=store.database.timeout)
     return draft

@@ -45,9 +45,15 @@ def insert_artifact(  # noqa: PLR0913 (a row has these columns)
 
 
 def project_uid(connection: sqlite3.Connection) -> str:
-    """Return the uid of the project."""
-    (uid,) = connection.execute("SELECT uid FROM project").fetchone()
-    return str(uid)
+    """Return the uid of the project.
+
+    Raises:
+        CorruptionError: The row it stands in is lost.
+    """
+    row = connection.execute("SELECT uid FROM project").fetchone()
+    if row is None:
+        raise CorruptionError("the project file has lost the row about itself; restore it from a copy")
+    return str(row[0])
 
 
 def origin(connection: sqlite3.Connection, artifact: str) -> Origin | None:

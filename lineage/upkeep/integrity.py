@@ -32,7 +32,7 @@ Progress = Callable[[int], None]
 _BLOBS_AT_ONCE: Final = 1_000
 _BYTES_AT_ONCE: Final = 64 << 20
 """What lies inside the file and is hashed in one read: some 50 ms in which no writer can commit."""
-_OURS: Final = frozenset({"tmp", "quarantine", "write.lock", "gate.lock", "gc.lock", NEWEST})
+_OURS: Final = frozenset({"tmp", "quarantine", "write.lock", "turn.lock", "gate.lock", "gc.lock", NEWEST})
 _SHARD: Final = re.compile(r"[0-9a-f]{2}", re.ASCII)
 _NAME: Final = re.compile(r"[0-9a-f]{62}", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
