@@ -76,12 +76,6 @@ def schema_is_not_compared(_: Any) -> Any:
     return nothing
 
 
-@plant("lineage.portable.foreign:checks.integrity_check")
-def damage_is_not_looked_for(_: Any) -> Any:
-    """Read rows of a file that SQLite finds damaged."""
-    return lambda connection: []
-
-
 @plant("lineage.portable.foreign:_check_header")
 def header_is_not_looked_at(_: Any) -> Any:
     """Take over as many bytes as there are."""
