@@ -79,11 +79,12 @@ def download(  # noqa: PLR0913 (what is brought from where to where, and how str
     entries = list(entries)
     progress = None if progress is None else _callers(progress)
     _refuse_store(store, Path(os.path.realpath(root)), entries, exact=exact)  # realpath: resolve() raises on loops
-    with storage_errors(f"cannot download to {str(root)!r}"):
+    with storage_errors("cannot download"):
         root.mkdir(parents=True, exist_ok=True)
         if exact:
             _clear_way(root, [entry.path for entry in entries])
         with (
+            storage_errors(f"cannot download to {str(root)!r}"),  # below it, names are relative
             _opened(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as descriptor,
             closing(_Folders(descriptor)) as top,
         ):

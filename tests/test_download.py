@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -713,7 +714,7 @@ def test_download_to_a_full_disk_leaves_whole_files_only(project: lineage.Projec
     )  # fmt: skip
 
     message, files = done.stdout.splitlines()
-    assert message.startswith(f"cannot download: {os.strerror(errno.ENOSPC)}")
+    assert re.match(rf"cannot download to '.+': {os.strerror(errno.ENOSPC)}", message)
     assert files == "[('a', 100000)]"
 
 

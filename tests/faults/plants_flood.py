@@ -85,7 +85,7 @@ def new_logs_pass_by_a_waiting_gc(_: object) -> object:
     return storing
 
 
-@plant("lineage.aliases:move_alias")
+@plant("lineage.commit:move_alias")
 def an_alias_is_moved_only_where_it_is_new(move: Callable[..., Any]) -> object:
     def moved(connection: Any, artifact: int, alias: str, *rest: object, **how: object) -> Any:
         (known,) = connection.execute(

@@ -240,9 +240,9 @@ def test_flood_of_calls_loses_nothing(project: lineage.Project, ledger: Ledger) 
     ids=lambda bug: bug.name,
 )
 def test_bug_in_taking_turns_is_caught(project: lineage.Project, ledger: Ledger, bug: Bug) -> None:
-    """Each shows after a few logs."""
+    """Each shows after a few logs: two to each name, so that something is there to be counted on, or moved."""
     with ledger.catches(bug.name):
-        check_flood(project, 3, bug)
+        check_flood(project, 2 * len(NAMES), bug)
 
 
 @TURN
