@@ -11,7 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, TypeAlias
 
-from lineage.blobs import FORKED_DRAFT, INLINE_LIMIT, Staged, Staging, in_memory, temporary_staging
 from lineage.content import DraftEntry, held_bytes, listing
 from lineage.errors import ErrorKind, InvalidInputError, LineageError, StateError
 from lineage.jsondata import JsonObject, plain_object
@@ -19,6 +18,7 @@ from lineage.manifests import manifest_digest
 from lineage.newfile import NewFile, opened
 from lineage.records import Entry, VersionRecord
 from lineage.references import check_parts, resolve
+from lineage.staging import FORKED_DRAFT, INLINE_LIMIT, Staged, Staging, in_memory, temporary_staging
 from lineage.statcache import users_cache
 from lineage.store import Store
 from lineage.system import full_disk_errors, is_own, large_file, storage_errors, walk_statuses

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from blake3 import blake3
 
-from lineage.blobs import COPY_BUFFER, INLINE_LIMIT, BlobFolder, Staged, Staging
+from lineage.blobs import BlobFolder
 from lineage.database import Database
 from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, NotFoundError
 from lineage.manifests import split
 from lineage.records import Entry
+from lineage.staging import COPY_BUFFER, INLINE_LIMIT, Staged, Staging
 from lineage.statements import content as rows
 from lineage.statements.portable import is_absent
 from lineage.system import storage_errors

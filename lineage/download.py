@@ -21,11 +21,11 @@ from typing import BinaryIO
 
 from blake3 import blake3
 
-from lineage.blobs import Reader, copy_hashed
 from lineage.content import damaged, open_blob, read_small
 from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, StorageError
 from lineage.records import Entry
 from lineage.references import changed, expected_digest, fetch
+from lineage.staging import Reader, copy_hashed
 from lineage.store import Store
 from lineage.system import callers_errors, is_own, storage_errors, unique_name
 from lineage.values import Digest, known_name

@@ -17,7 +17,6 @@ from typing import IO, Any, BinaryIO, Self, TypeAlias
 from lineage import comparison
 from lineage.aliases import Mover, move_alias, remove_alias
 from lineage.artifact import Artifact, draft_from
-from lineage.blobs import copy_hashed
 from lineage.changes import RunChanges, VersionChanges
 from lineage.content import open_blob
 from lineage.download import check_bytes, download, reader_of, usual_folder, verify_folder
@@ -26,6 +25,7 @@ from lineage.facts import RunFacts, VersionFacts
 from lineage.graph import Key
 from lineage.records import Entry, MetricRow, OutsideUse, RunRecord, VersionRecord
 from lineage.relations import Handle, html_table
+from lineage.staging import copy_hashed
 from lineage.statements import artifacts, content, edges, runs
 from lineage.store import Store, refuse_foreign
 from lineage.upkeep import deletion

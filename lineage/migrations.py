@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from blake3 import blake3
 
-from lineage.database import APPLICATION_ID, scratch_database
+from lineage.connections import APPLICATION_ID, scratch_database
 from lineage.errors import FormatError
 from lineage.values import new_uid, timestamp
 

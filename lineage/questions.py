@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from lineage import comparison, graph
-from lineage.blobs import copy_hashed
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError
 from lineage.graph import Key
 from lineage.handles import Run, Version, load_runs, load_versions
@@ -19,6 +18,7 @@ from lineage.recording import resolve_version
 from lineage.records import AliasEvent, ArtifactRecord, Location, Node, SearchHit, Stale
 from lineage.relations import Direction, Handle, Keep, extract_graph, related
 from lineage.run import ActiveRun
+from lineage.staging import copy_hashed
 from lineage.staleness import find_stale
 from lineage.statements import artifacts, content, lists, runs
 from lineage.store import Store, find_artifact, find_run, find_version

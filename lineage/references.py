@@ -17,9 +17,9 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from blake3 import blake3
 
-from lineage.blobs import Reader, copy_hashed
 from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, StorageError
 from lineage.records import Entry
+from lineage.staging import Reader, copy_hashed
 from lineage.system import open_source, walk_files
 from lineage.values import entry_path, is_uri, shown
 

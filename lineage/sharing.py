@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from lineage.blobs import INLINE_LIMIT
 from lineage.errors import InvalidInputError
 from lineage.handles import Run, Version
 from lineage.portable.reports import (
@@ -24,6 +23,7 @@ from lineage.portable.reports import (
 )
 from lineage.questions import Questions
 from lineage.run import ActiveRun
+from lineage.staging import INLINE_LIMIT
 from lineage.values import Reference, callback, file_path, label, listed, shown
 
 Progress: TypeAlias = Callable[[int], None]

@@ -20,7 +20,7 @@ from typing import Final
 
 from blake3 import blake3
 
-from lineage.database import connect
+from lineage.connections import connect
 from lineage.errors import LineageError
 from lineage.statements import known as rows
 from lineage.statements.known import State

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from lineage.blobs import BlobFolder
-from lineage.database import Database, check_format, connect, copy_database, create_database
+from lineage.connections import check_format, connect, copy_database, create_database
+from lineage.database import Database
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, ReadOnlyError
 from lineage.migrations import FORMAT_VERSION, SCHEMA_DIR, build_project, check_schema, migrate, scripts
 from lineage.original import Original, original

@@ -14,7 +14,8 @@ from footprint import python, refused, tidy, unchanged  # noqa: F401 (fixtures a
 
 import lineage
 from lineage import CorruptionError, ErrorKind, InvalidInputError, NotFoundError, StorageError
-from lineage.blobs import BlobFolder, Staged, Staging
+from lineage.blobs import BlobFolder
+from lineage.staging import Staged, Staging
 from lineage.system import file_lock, open_source
 from lineage.values import Digest
 
@@ -174,7 +175,7 @@ def test_staging_in_a_forked_child_is_the_parents(tmp_path: Path) -> None:
     program = """
 import os, sys
 from pathlib import Path
-from lineage.blobs import Staging
+from lineage.staging import Staging
 staging = Staging(Path())
 child = os.fork()
 if not child:
@@ -195,7 +196,7 @@ def test_staging_that_cannot_be_made_leaves_nothing(tmp_path: Path, limit: int) 
     program = f"""
 import os, resource
 from pathlib import Path
-from lineage.blobs import Staging
+from lineage.staging import Staging
 from lineage.errors import StorageError
 highest = max(int(name) for name in os.listdir("/proc/self/fd")[:-1])
 resource.setrlimit(resource.RLIMIT_NOFILE, (highest + {limit}, 4096))

@@ -25,7 +25,8 @@ from lineage import (
     StateError,
     StorageError,
 )
-from lineage.database import APPLICATION_ID, Database, connect, create_database
+from lineage.connections import APPLICATION_ID, connect, create_database
+from lineage.database import Database
 from lineage.translation import translated
 
 

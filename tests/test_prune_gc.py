@@ -27,6 +27,7 @@ from lineage import (
     StorageError,
     blobs,
 )
+from lineage.staging import Staging
 from lineage.statements import upkeep as statements
 from lineage.system import is_locked
 from lineage.upkeep import collection
@@ -639,7 +640,7 @@ def hold_storing(path: str, holding: Event, go_on: Event) -> None:
     project = lineage.open(path)
     folder = project._store.blobs
     with folder.storing():
-        staging = blobs.Staging(folder.temporary)
+        staging = Staging(folder.temporary)
         written = staging.new_path()
         written.write_bytes(large("stored"))
         folder.put(staging.adopt(written))

@@ -14,7 +14,7 @@ from blake3 import blake3
 from measure import Figure, folder, hash_copy_sync, in_turns, make_files, make_large_file, milliseconds
 
 import lineage
-from lineage.blobs import tree_size
+from lineage.staging import tree_size
 
 
 def large_file(size: int) -> Iterator[Figure]:

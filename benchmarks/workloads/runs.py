@@ -15,7 +15,7 @@ from unittest.mock import patch
 from measure import Figure, draft, folder, milliseconds
 
 import lineage
-from lineage import database
+from lineage import connections
 
 _Transaction = list[tuple[str, list[Any]]]
 
@@ -101,8 +101,8 @@ def _bare_commits(path: Path) -> Callable[[], None]:
 def _statements(work: Callable[[], None]) -> list[_Transaction]:
     """Do something and return what it wrote, transaction by transaction."""
     found: list[_Transaction] = [[]]
-    connection = database._Connection  # noqa: SLF001 (what it is told is what is measured)
-    kept = connection.execute, connection.executemany
+    kind = connections._Connection  # noqa: SLF001 (what it is told is what is measured)
+    kept = kind.execute, kind.executemany
 
     def execute(self: sqlite3.Connection, sql: str, parameters: Sequence[str | float | None] = ()) -> sqlite3.Cursor:
         if sql.lstrip().startswith(("INSERT", "UPDATE", "DELETE")):
@@ -115,7 +115,7 @@ def _statements(work: Callable[[], None]) -> list[_Transaction]:
         found[-1].append((sql, list(parameters)))
         return kept[1](self, sql, found[-1][-1][1])
 
-    with patch.multiple(connection, execute=execute, executemany=executemany):
+    with patch.multiple(kind, execute=execute, executemany=executemany):
         work()
     return [one for one in found if one]
 

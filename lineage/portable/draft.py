@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lineage.blobs import remove_tree
 from lineage.errors import ConflictError, ErrorKind, InvalidInputError, LineageError, NotFoundError, StorageError
+from lineage.staging import remove_tree
 from lineage.store import SUFFIX
 from lineage.system import is_own, storage_errors, sync_folder, unique_name
 

@@ -15,12 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-from lineage import database
-from lineage.blobs import COPY_BUFFER, BlobFolder, Staging, temporary_staging
+from lineage import connections
+from lineage.blobs import BlobFolder
 from lineage.errors import CorruptionError, ErrorKind, FormatError, InvalidInputError, NotFoundError
 from lineage.migrations import FORMAT_VERSION, SCHEMA_DIR, check_schema, migrate
 from lineage.portable.cells import cell_problems
 from lineage.sealing import broken_seal
+from lineage.staging import COPY_BUFFER, Staging, temporary_staging
 from lineage.statements import checks, foreign, portable
 from lineage.store import Store, at
 from lineage.system import is_own, storage_error, storage_errors
@@ -100,7 +101,7 @@ def _private_copy(source: Path, status: os.stat_result, blobs: BlobFolder, stagi
     """
     path = staging.new_path()
     if blobs.root.is_dir() or is_own(status):
-        database.mirror_database(source, path, timeout=timeout)
+        connections.mirror_database(source, path, timeout=timeout)
         with path.open("r+b") as copy:
             _check_header(copy, source)
         return path
@@ -137,8 +138,8 @@ def _check_header(file: BinaryIO, source: Path) -> int:
 
 
 def _check_file(path: Path, source: Path, limits: Limits) -> None:
-    with database.foreign_database(path) as connection:
-        database.check_format(connection, source, FORMAT_VERSION)
+    with connections.foreign_database(path) as connection:
+        connections.check_format(connection, source, FORMAT_VERSION)
         if foreign.encoding(connection) != "UTF-8":
             raise FormatError(f"{str(source)!r} holds text that is not UTF-8")
         check_schema(connection, source, exact=True)
@@ -147,7 +148,7 @@ def _check_file(path: Path, source: Path, limits: Limits) -> None:
             raise CorruptionError(f"{str(source)!r} is damaged ({'; '.join(damage[:_SHOWN])})")
         _limited(foreign.row_total(connection), limits.entries, source, "rows", "max_entries")
         _limited(portable.bytes_known(connection), limits.size, source, "bytes of contents", "max_size")
-    with database.draft_database(path) as connection:
+    with connections.draft_database(path) as connection:
         migrate(connection, SCHEMA_DIR / "migrations")
 
 

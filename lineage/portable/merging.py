@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from lineage.aliases import Mover, move_alias
-from lineage.blobs import copy_hashed
 from lineage.capture import host
 from lineage.content import Content, DraftEntry, RowsAhead, damaged, open_blob, put_bytes, put_manifest
 from lineage.errors import ConflictError, CorruptionError, CycleError, ErrorKind, StateError
@@ -34,6 +33,7 @@ from lineage.portable.plan import (
 )
 from lineage.portable.reports import MergeReport, Renamed
 from lineage.records import Entry
+from lineage.staging import copy_hashed
 from lineage.statements import artifacts, checks, content, portable, runs, union
 from lineage.statements.union import RunRow, VersionRow
 from lineage.store import Store

@@ -17,8 +17,8 @@ from typing import BinaryIO, Final
 
 from blake3 import blake3
 
+from lineage.connections import copy_database, draft_database
 from lineage.content import CHUNK, damaged, open_blob
-from lineage.database import copy_database, draft_database
 from lineage.errors import CorruptionError, NotFoundError, StateError
 from lineage.migrations import check_schema
 from lineage.portable.draft import checked_target, draft_folder, publish

@@ -16,10 +16,10 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Final, TypeVar
 
-from lineage.blobs import remove_tree, tree_size
 from lineage.errors import ConflictError, CorruptionError, ErrorKind, InvalidInputError, StateError, StorageError
 from lineage.filesystems import file_system_of
 from lineage.generations import Standing, explained, settle, standing
+from lineage.staging import remove_tree, tree_size
 from lineage.statements import upkeep as rows
 from lineage.store import Store
 from lineage.system import is_locked, storage_errors

@@ -15,9 +15,9 @@ from typing import Final, NamedTuple
 
 from blake3 import blake3
 
-from lineage.blobs import COPY_BUFFER
 from lineage.errors import LineageError, NotFoundError
 from lineage.generations import NEWEST
+from lineage.staging import COPY_BUFFER
 from lineage.statements import checks
 from lineage.statements import content as rows
 from lineage.statements.upkeep import known_blobs

@@ -13,8 +13,9 @@ from sqlite3 import Connection
 from typing import Final
 
 from lineage.aliases import Mover, move_alias, remove_alias
-from lineage.blobs import INLINE_LIMIT, Staged, Staging, make_read_only
+from lineage.blobs import make_read_only
 from lineage.manifests import manifest_digest
+from lineage.staging import INLINE_LIMIT, Staged, Staging
 from lineage.statements import artifacts, checks, runs
 from lineage.statements import content as rows
 from lineage.store import Store

@@ -30,7 +30,7 @@ import pytest
 from plants import Bug, plant_what_the_environment_names
 
 import lineage
-from lineage import database
+from lineage import connections
 from lineage.artifact import staging_home
 
 PATIENCE = 60.0
@@ -148,7 +148,7 @@ def arm(strike: Callable[[], None]) -> None:
     """Have `strike` called before each change on the disk, and before and after each commit."""
     for name in CHANGES:
         setattr(os, name, struck(getattr(os, name), strike))
-    execute = database._Connection.execute
+    execute = connections._Connection.execute
 
     def struck_execute(self: Any, sql: str, *parameters: Any) -> Any:
         if sql != "COMMIT":
@@ -158,7 +158,7 @@ def arm(strike: Callable[[], None]) -> None:
         strike()
         return found
 
-    database._Connection.execute = struck_execute  # type: ignore[method-assign]  # in the child, which dies of it
+    connections._Connection.execute = struck_execute  # type: ignore[method-assign]  # in the child, which dies of it
 
 
 def struck(real: Callable[..., Any], strike: Callable[[], None]) -> Callable[..., Any]:

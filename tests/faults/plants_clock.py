@@ -49,6 +49,6 @@ def gc_goes_by_age(dead: Callable[..., Any]) -> object:
     return lambda self: [path for path in dead(self) if path.lstat().st_mtime < time.time() - 86_400]
 
 
-@plant("lineage.blobs:_same_state")
+@plant("lineage.staging:_same_state")
 def files_from_the_future_changed(same: Callable[..., bool]) -> object:
     return lambda before, path: before.st_mtime <= time.time() and same(before, path)

@@ -13,7 +13,7 @@ from typing import Any
 
 from plants import plant
 
-from lineage.database import copy_database
+from lineage.connections import copy_database
 
 # --- shown by a kill ---
 
@@ -99,7 +99,7 @@ def download_written_under_its_final_name(_: Any) -> Any:
     return write
 
 
-@plant("lineage.database:_transaction")
+@plant("lineage.database:transaction")
 def transaction_committed_statement_by_statement(_: Any) -> Any:
     """What is one call is there in part."""
 
@@ -143,7 +143,7 @@ def names_of_blobs_not_synced(_: Any) -> Any:
     return lambda self, digests: None
 
 
-@plant("lineage.database:_configure")
+@plant("lineage.connections:_configure")
 def synchronous_off(configure: Any) -> Any:
     """SQLite leaves it to the system when its writes get to the disk."""
 
@@ -154,7 +154,7 @@ def synchronous_off(configure: Any) -> Any:
     return configured
 
 
-@plant("lineage.database:_publish")
+@plant("lineage.connections:_publish")
 def name_of_a_new_project_not_synced(_: Any) -> Any:
     """A project is there when it was made, and gone after the cut."""
 
@@ -239,7 +239,7 @@ def lock_not_given_up(_: Any) -> Any:
     return lambda descriptor: None
 
 
-@plant("lineage.blobs:copy_hashed")
+@plant("lineage.staging:copy_hashed")
 def work_given_up_at_a_signal(copy: Any) -> Any:
     """What came before the signal passes for all of it."""
 

@@ -49,7 +49,7 @@ def status_of_a_row_is_believed(known: Any) -> Any:
     return Trusting(known)
 
 
-@plant("lineage.database:check_journal")
+@plant("lineage.connections:check_journal")
 def journals_are_believed(_: Any) -> Any:
     """Let SQLite obey whatever lies beside a file."""
     return lambda path: False

@@ -49,7 +49,7 @@ def links_in_the_store_are_followed(_: object) -> object:
     return lambda *_: None
 
 
-@plant("lineage.database:file_uri")
+@plant("lineage.connections:file_uri")
 def paths_are_not_quoted(_: object) -> object:
     return lambda path: f"file:{path}"
 
@@ -59,7 +59,7 @@ def the_project_is_not_known_by_its_inode(_: object) -> object:
     return lambda _: None
 
 
-@plant("lineage.blobs:copy_hashed")
+@plant("lineage.staging:copy_hashed")
 def progress_goes_to_descriptor_one(copy: Callable[..., Any]) -> object:
     def loud(source: Any, write: Any, progress: Any = None) -> Any:
         found = copy(source, write, progress)

@@ -54,7 +54,7 @@ def a_pack_that_fails_leaves_its_draft(_: object) -> object:
 
 @plant("lineage.store:create_database")
 def a_creation_that_fails_leaves_its_draft(_: object) -> object:
-    from lineage.database import _build, _publish
+    from lineage.connections import _build, _publish
     from lineage.system import storage_errors, unique_name
     from lineage.translation import translated
 
@@ -70,7 +70,7 @@ def a_creation_that_fails_leaves_its_draft(_: object) -> object:
 
 @plant("lineage.download:_write")
 def a_download_that_fails_leaves_its_file(_: object) -> object:
-    from lineage.blobs import copy_hashed
+    from lineage.staging import copy_hashed
 
     def write(folder: int, name: str, source: Any, *_: object) -> None:
         temporary = f".{os.urandom(4).hex()}.lineage-download"

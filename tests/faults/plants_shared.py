@@ -13,10 +13,10 @@ from plants import plant
 _kept: dict[object, Any] = {}
 
 
-@plant("lineage.database:connect")
+@plant("lineage.connections:connect")
 def one_connection_is_kept_for_all_calls(_: object) -> object:
     """In WAL mode, as many a library does: it is not closed, survives a fork, and loses what a copy made it lose."""
-    from lineage.database import _configure, file_uri
+    from lineage.connections import _configure, file_uri
 
     class Kept(sqlite3.Connection):
         def close(self) -> None:

@@ -11,7 +11,7 @@ from plants import plant
 from lineage.values import Digest
 
 
-@plant("lineage.blobs:copy_hashed")
+@plant("lineage.staging:copy_hashed")
 def a_file_is_read_whole(_: object) -> object:
     def copied(source: Any, write: Any, progress: Any = None) -> Any:
         pieces = []

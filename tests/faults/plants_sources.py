@@ -18,7 +18,7 @@ def anything_that_opens_is_a_file(_: object) -> object:
     return lambda *_: None
 
 
-@plant("lineage.blobs:_same_state")
+@plant("lineage.staging:_same_state")
 def a_file_is_not_compared_after_it_was_read(_: object) -> object:
     return lambda *_: True
 
@@ -47,7 +47,7 @@ def names_that_are_no_text_are_mended(check: Callable[..., str]) -> object:
     return lambda path: check(path.encode("utf-8", "replace").decode() if isinstance(path, str) else path)
 
 
-@plant("lineage.blobs:copy_hashed")
+@plant("lineage.staging:copy_hashed")
 def zeros_at_the_end_are_dropped(copy: Callable[..., Any]) -> object:
     """As a copy that keeps holes may."""
 
