@@ -20,6 +20,7 @@ Call = tuple[str, str]
 """What is done, and where: module and function."""
 
 STAGED = "a name that nobody else has, in a folder that was made for this draft"
+PROBES = "in a folder of its own that selftest makes and removes"
 SHELL = "where the caller says, as W&B's own client does"
 ALLOWED: dict[str, dict[str, str]] = {
     "creates a file": {
@@ -28,13 +29,20 @@ ALLOWED: dict[str, dict[str, str]] = {
         "staging:Staging._clone": STAGED,
         "blobs:BlobFolder._on_our_disk": "a random name in tmp, exclusively",
         "connections:_build": "a random name beside the project, exclusively",
-        "download:_write": "a random name below a descriptor of its folder, exclusively, never through a link",
+        "download:_new_file": "a random name below a descriptor of its folder, exclusively, never through a link",
+        "download:_write": "by the descriptor of that file",
+        "download:_remove_dead": "a file there that another download has left, to see whether that lives",
         "newfile:NewFile._spill": STAGED,
-        "portable.draft:draft_folder": STAGED,
+        "generations:_write": "the mark of the newest version in the blob folder, never through a link",
+        "journal:have_journal": "the empty journal beside the project, exclusively",
+        "portable.draft:_lock": STAGED,
+        "portable.draft:_remove_dead": "a lock file that is there",
         "portable.foreign:_private_copy": STAGED,
         "portable.packing:_copy": STAGED,
         "upkeep.mending:_copied": STAGED,
-        "system:file_lock": "a lock file: nothing but its holder's name is written there",
+        "selftest.children:*": PROBES,
+        "selftest.probes:*": PROBES,
+        "system:_held": "a lock file: nothing but its holder's name is written there",
         "system:is_locked": "a lock file that is there",
         "statcache:StatCache._opened": "the user's cache, which is no part of a project",
         "cli.walk:_write_graph": "the file that --output names",
@@ -50,8 +58,8 @@ ALLOWED: dict[str, dict[str, str]] = {
         "blobs:BlobFolder.quarantine": "a blob that is moved aside",
         "connections:_publish": "a new project, which overwrites nothing",
         "download:_write": "the gate of downloads: inside one folder, by its descriptor",
-        "portable.draft:draft_folder": "a folder that gets its name once its lock is held",
         "portable.draft:publish": "the gate of packed files",
+        "selftest.probes:*": PROBES,
         "store:_copy_database": "the copy that an upgrade keeps",
         "wandb.sdk.run_nowhere:new_folder": "a folder that gets its name once its lock is held",
         "wandb.sdk.run_resume:note_run": SHELL,
@@ -63,7 +71,8 @@ ALLOWED: dict[str, dict[str, str]] = {
         "staging:Staging.__init__": "a random name in tmp",
         "download:_enter": "the gate of downloads: one name below a descriptor",
         "download:download": "the root, which the caller names",
-        "portable.draft:draft_folder": "a random name beside the target",
+        "portable.draft:_locked_folder": "a random name beside the target",
+        "selftest.__init__:*": PROBES,
         "statcache:StatCache._opened": "the user's cache, which is no part of a project",
         "demo:main": "the folder that the demo is asked to fill",
         "wandb.install:install_for_children": "a temporary folder of its own",
@@ -86,9 +95,14 @@ ALLOWED: dict[str, dict[str, str]] = {
         "connections:create_database": "the draft of a project",
         "download:_clear_way": "what stands in the way of a checkout, whose folder is the caller's to clear",
         "download:_remove_extras": "the same",
+        "download:_remove_dead": "what a download that was killed has left",
         "download:_write": "its own temporary file",
+        "journal:have_journal": "the journal, where it could not be made durable",
+        "portable.draft:_discard": STAGED,
+        "portable.draft:_remove_lockless": "what a packing that was killed has left",
         "portable.draft:publish": "the new name, where it could not be made durable",
         "portable.packing:pack": STAGED,
+        "selftest.__init__:*": PROBES,
         "statcache:StatCache._forget_useless": "the user's cache, which is no part of a project",
         "store:_copy_database": "its own temporary file",
         "wandb.install:_remove": "a temporary folder of its own",
@@ -142,6 +156,9 @@ ALLOWED: dict[str, dict[str, str]] = {
         "cli.wrap": "the command that the user asked for",
         "cli.wrap:_run_command": "the command that the user asked for",
         "connections:_keep_inherited_connections": "a reference count, in a forked child",
+        "filesystems:_mount_command": "mount, by its whole path, where there is no table of mounts",
+        "selftest.children:*": "children of selftest's own, by this interpreter",
+        "selftest.children": "the same",
         "wandb.__main__": "the script that the user asked for",
         "wandb.__main__:main": "the script that the user asked for",
         "wandb.apis.public.history:module": "pandas, by its name",
@@ -339,13 +356,19 @@ def opened(node: ast.Call, name: str) -> Iterator[str]:
 
 
 def found(sources: Iterable[tuple[str, str]]) -> set[Call]:
-    """Return what is done, and where, in some sources: (module, text)."""
+    """Return what is done, and where, in some sources: (module, text); ``module:*`` where all of it may."""
     return {
-        (what, f"{module}:{where}" if where else module)
+        (what, place(what, module, where))
         for module, text in sources
         for where, node in functions(ast.parse(text))
         for what in done(node)
     }
+
+
+def place(what: str, module: str, where: str) -> str:
+    """Return the place by its name on the list."""
+    whole = f"{module}:*"
+    return whole if where and whole in ALLOWED[what] else f"{module}:{where}" if where else module
 
 
 def package() -> Iterator[tuple[str, str]]:
