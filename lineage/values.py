@@ -386,9 +386,9 @@ def entry_path(path: object) -> str:
         InvalidInputError: The path is empty, absolute, leaves the artifact, has a drive letter, a backslash,
             a control character, a part longer than 255 bytes, or is not UTF-8.
     """
+    if isinstance(path, str) and len(path) <= MAX_PATH_PART and _PLAIN_PATH.fullmatch(path):
+        return path  # as nearly all are; the rest is looked at piece by piece
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
-    if isinstance(text, str) and len(text) <= MAX_PATH_PART and _PLAIN_PATH.fullmatch(text):
-        return text  # as nearly all are; the rest is looked at piece by piece
     if not isinstance(text, str) or not is_encodable(text):
         raise _bad_path(path, "it is not UTF-8 text")
     if not text or text.startswith("/"):
