@@ -221,7 +221,7 @@ def errors_of_the_system_come_out_raw(_: Any) -> Any:
     return lambda action: nullcontext()
 
 
-@plant("lineage.portable.draft:_remove")
+@plant("lineage.portable.draft:_discard")
 def temporary_folder_not_removed(_: Any) -> Any:
     """What was begun stays when it fails."""
     return lambda folder: None

@@ -82,7 +82,7 @@ def header_is_not_looked_at(_: Any) -> Any:
     return lambda file, source: os.fstat(file.fileno()).st_size
 
 
-@plant("lineage.portable.foreign:database.check_format")
+@plant("lineage.portable.foreign:connections.check_format")
 def format_is_not_looked_at(_: Any) -> Any:
     """Read a file whatever it says that it is."""
     return nothing
