@@ -113,11 +113,7 @@ def check_format(connection: sqlite3.Connection, path: Path, newest: int) -> Non
     Raises:
         FormatError: It is another database, or a project of another format; the message says which.
     """
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-    if application_id != APPLICATION_ID:
-        message = f"{str(path)!r} is not a lineage project file"
-        raise FormatError(message, kind=ErrorKind.NOT_A_PROJECT)
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    version = _format_of(connection, path)
     if version > newest:
         message = f"{str(path)!r} has format {version}, this lineage reads up to {newest}; upgrade lineage-db"
         raise FormatError(message, kind=ErrorKind.NEWER_FORMAT)
@@ -138,6 +134,14 @@ _LIMITS: Final = (
     (sqlite3.SQLITE_LIMIT_ATTACHED, 0),
     (sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH, 1),
 )
+
+
+def _format_of(connection: sqlite3.Connection, path: Path) -> int:
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    if application_id != APPLICATION_ID:
+        message = f"{str(path)!r} is not a lineage project file"
+        raise FormatError(message, kind=ErrorKind.NOT_A_PROJECT)
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 @contextmanager
