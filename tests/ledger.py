@@ -20,7 +20,7 @@ import pytest
 from tabulate import tabulate
 
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
-HEADS = ["promise", "faults", "check", "test", "cases", "bugs planted", "caught", "seconds"]
+HEADS = ["promise", "faults", "check", "test", "form", "cases", "bugs planted", "caught", "seconds"]
 
 
 @dataclass
@@ -93,12 +93,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     lines = gathered(reports)
     if not lines:
         return
-    table = rendered(lines, "github")
+    form = config.getoption("--faults")
     terminalreporter.section("promises")
-    terminalreporter.write_line(rendered(lines, "simple"))
+    terminalreporter.write_line(tabulate(rows(lines, form, brief=True), HEADS, disable_numparse=True))
     target = config.getoption("--faults-table")
     if target:
-        write(Path(target), table)
+        write(Path(target), rows(lines, form, brief=False))
 
 
 def gathered(reports: list[pytest.TestReport]) -> dict[tuple[str, ...], Line]:
@@ -109,28 +109,36 @@ def gathered(reports: list[pytest.TestReport]) -> dict[tuple[str, ...], Line]:
         for name, found in cast("list[tuple[str, Any]]", report.user_properties):
             if name == "faults" and report.when == "teardown" and report.nodeid in calls:
                 lines.setdefault(tuple(found["mark"]), Line()).add(calls[report.nodeid], found)
-    return dict(sorted(lines.items(), key=lambda one: (int(one[0][0].split()[0][1:]), one[0])))
+    return dict(sorted(lines.items(), key=lambda one: _place(one[0])))
 
 
-def rendered(lines: dict[tuple[str, ...], Line], form: str) -> str:
-    """Return the table as text."""
-    rows = [
+def rows(lines: dict[tuple[str, ...], Line], form: str, *, brief: bool) -> list[list[str]]:
+    """Return the cells of the table; a brief one counts the bugs that were planted instead of naming them."""
+    return [
         [
             *mark,
-            ", ".join(f"`{test}`" if form == "github" else test for test in sorted(line.tests)),
-            "FAILED" if line.failed else line.cases,
-            ", ".join(sorted(line.planted)) if form == "github" else len(line.planted),
-            len(line.caught),
-            round(line.seconds, 1),
+            ", ".join(sorted(line.tests) if brief else (f"`{test}`" for test in sorted(line.tests))),
+            form,
+            "FAILED" if line.failed else f"{line.cases:,}",
+            str(len(line.planted)) if brief else ", ".join(sorted(line.planted)),
+            str(len(line.caught)),
+            f"{line.seconds:.1f}",
         ]
         for mark, line in lines.items()
     ]
-    return tabulate(rows, HEADS, tablefmt=form, disable_numparse=True)
 
 
-def write(path: Path, table: str) -> None:
-    """Put the table between its marks, and leave the rest of the file."""
-    text = path.read_text("utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
+def write(path: Path, new: list[list[str]]) -> None:
+    """Put lines into the table of a file, each in the place of the one of the same check; the others stay."""
+    before, rest = path.read_text("utf-8").split(BEGIN)
+    old, after = rest.split(END)
+    cells = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in old.splitlines()]
+    known = {tuple(row[:3]): row for row in cells if len(row) == len(HEADS) and row[0].startswith("P")}
+    known |= {tuple(row[:3]): row for row in new}
+    table = tabulate([known[mark] for mark in sorted(known, key=_place)], HEADS, "github", disable_numparse=True)
     path.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", "utf-8")
+
+
+def _place(mark: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
+    """Return what sorts by the number of the first promise."""
+    return int(mark[0].split()[0][1:]), mark

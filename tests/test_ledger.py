@@ -29,10 +29,14 @@ def test_wrong_sums_are_caught(ledger, bug):
 """
 
 
+OLD = "| P2 | F02 | another | `test` | long | 7 | bug | 1 | 2.0 |"
+"""What another run has written, of another check."""
+
+
 def suite(tmp_path: Path, bugs: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "conftest.py").write_text("from ledger import ledger, pytest_addoption, pytest_terminal_summary\n")
     (tmp_path / "test_it.py").write_text(SUITE.format(bugs=bugs))
-    (tmp_path / "README.md").write_text("before\n<!-- table: begin -->\nold\n<!-- table: end -->\nafter\n")
+    (tmp_path / "README.md").write_text(f"before\n<!-- table: begin -->\n{OLD}\n<!-- table: end -->\nafter\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--faults-table=README.md", "test_it.py"]
     path = str(Path(__file__).parent)
     return subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": path}, capture_output=True, text=True)
@@ -47,9 +51,10 @@ def test_table_says_what_was_tried_and_caught(tmp_path: Path) -> None:
     assert text.startswith("before\n<!-- table: begin -->\n| promise")
     assert text.endswith("<!-- table: end -->\nafter\n")
     [line] = [line for line in text.splitlines() if "adding up" in line]
+    assert OLD.split() == next(line.split() for line in text.splitlines() if "another" in line)
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[:3] == ["P1", "F01", "adding up"]
-    assert cells[4:7] == ["3", "sum 3, sum 5", "2"]
+    assert cells[4:8] == ["short", "3", "sum 3, sum 5", "2"]
 
 
 def test_planted_bug_that_goes_unseen_fails_the_run(tmp_path: Path) -> None:
