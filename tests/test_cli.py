@@ -133,7 +133,7 @@ def test_completion_prints_the_script_of_each_shell(shell: str) -> None:
 
 def test_completion_offers_commands_and_names_of_artifacts(project: lineage.Project) -> None:
     """A shell that asks gets commands, and the artifacts of the project at hand."""
-    fill(project)
+    project = fill(project)
 
     commands = process(_LINEAGE_COMPLETE="bash_complete", COMP_WORDS="lineage us", COMP_CWORD="1")
     names = process(_LINEAGE_COMPLETE="bash_complete", COMP_WORDS="lineage show mo", COMP_CWORD="2")
@@ -146,7 +146,7 @@ def test_completion_is_answered_in_place_of_a_command(
     project: lineage.Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The variable that the script sets makes the difference."""
-    fill(project)
+    project = fill(project)
     monkeypatch.setenv("_LINEAGE_COMPLETE", "bash_complete")
     monkeypatch.setenv("COMP_WORDS", "lineage show sc")
     monkeypatch.setenv("COMP_CWORD", "2")
@@ -178,7 +178,7 @@ def test_demo_runs_the_pipeline_in_a_folder() -> None:
 
 def test_project_is_found_in_the_folder_or_above(project: lineage.Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands work anywhere below the project."""
-    fill(project)
+    project = fill(project)
     Path("deep/down").mkdir(parents=True)
     monkeypatch.chdir("deep/down")
 
@@ -227,7 +227,7 @@ def test_several_projects_ask_for_the_option(tmp_path: Path) -> None:
 
 def test_reading_commands_write_nothing(project: lineage.Project) -> None:
     """A question leaves the file as it was."""
-    fill(project)
+    project = fill(project)
     before = project.file.read_bytes()
 
     for arguments in (["ls"], ["show", "data"], ["up", "model"], ["verify"], ["gc", "-n"], ["repair"], ["size"]):
@@ -279,7 +279,7 @@ ERRORS: dict[str, tuple[int, str, Arrange]] = {
 @pytest.mark.parametrize("name", ERRORS)
 def test_error_is_one_line_and_its_class_the_exit_code(project: lineage.Project, name: str) -> None:
     """A script tells from the exit code what it can do about it."""
-    fill(project)
+    project = fill(project)
     code, _, arrange = ERRORS[name]
 
     answer = call(*arrange(project))
@@ -292,7 +292,7 @@ def test_error_is_one_line_and_its_class_the_exit_code(project: lineage.Project,
 @pytest.mark.parametrize("name", ERRORS)
 def test_error_with_json_is_a_document(project: lineage.Project, name: str) -> None:
     """A program reads kind, class and message."""
-    fill(project)
+    project = fill(project)
     code, class_name, arrange = ERRORS[name]
 
     answer = call("--json", *arrange(project))
@@ -305,7 +305,7 @@ def test_error_with_json_is_a_document(project: lineage.Project, name: str) -> N
 
 def test_busy_project_exits_with_its_code(project: lineage.Project) -> None:
     """Another program holds the project for longer than --timeout."""
-    fill(project)
+    project = fill(project)
 
     with project.batch():
         answer = elsewhere(lambda: call("--timeout", "0", "tag", "data", "x"))
@@ -381,7 +381,7 @@ def test_folder_that_is_gone_is_no_traceback(tmp_path: Path) -> None:
 
 def test_warning_of_the_library_is_a_line_on_stderr(project: lineage.Project) -> None:
     """Content that was there already is said, but not beside a document."""
-    fill(project)
+    project = fill(project)
     Path("w.bin").write_text("w1")
 
     spoken, silent = call("log", "w.bin", "model"), call("log", "w.bin", "model", "--json")
@@ -397,7 +397,7 @@ def test_warning_of_the_library_is_a_line_on_stderr(project: lineage.Project) ->
 
 def test_reader_that_goes_away_ends_the_command(project: lineage.Project) -> None:
     """`lineage ls | head -1` says nothing about it, and does not count as done."""
-    fill(project)
+    project = fill(project)
     reading, writing = os.pipe()
     os.close(reading)
 
@@ -409,7 +409,7 @@ def test_reader_that_goes_away_ends_the_command(project: lineage.Project) -> Non
 
 def test_closed_stdout_is_refused_before_anything_is_done(project: lineage.Project) -> None:
     """A closed stdout gives its number to the next file; nothing may be written into that."""
-    fill(project)
+    project = fill(project)
 
     done = subprocess.run(
         ["sh", "-c", 'exec "$@" >&-', "sh", *command("rm", "scores")], check=False, capture_output=True, text=True
@@ -432,7 +432,7 @@ def test_closed_stderr_changes_nothing(project: lineage.Project) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device is Linux's")
 def test_full_disk_under_stdout_is_an_error(project: lineage.Project) -> None:
     """An answer that cannot be written is no success."""
-    fill(project)
+    project = fill(project)
 
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(command("ls"), check=False, stdout=full, stderr=subprocess.PIPE)
@@ -447,7 +447,7 @@ def test_answer_that_cannot_be_written_is_dropped_for_good(
     project: lineage.Project, monkeypatch: pytest.MonkeyPatch, place: str, code: int
 ) -> None:
     """What is still buffered does not come up again when the interpreter ends."""
-    fill(project)
+    project = fill(project)
 
     with _broken_pipe() if place == "pipe" else Path(place).open("w") as stdout, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", stdout)
@@ -549,7 +549,7 @@ def test_stored_text_cannot_act_on_a_terminal(project: lineage.Project, argument
 @pytest.mark.parametrize("columns", [0, 1, 80])
 def test_width_of_the_terminal_is_kept_where_it_can_be(project: lineage.Project, columns: int) -> None:
     """A terminal that says 0 counts as 80, and one too narrow for a table gets it all the same."""
-    fill(project)
+    project = fill(project)
     project.log_artifact(draft("data", {"d": "x"}, metadata={f"key{i}": i for i in range(50)}))
 
     answer = seen("ls", "versions", columns=columns)
@@ -581,7 +581,7 @@ def test_times_that_are_none_do_no_harm(project: lineage.Project) -> None:
     """A row that somebody else wrote is shown as it stands."""
     import sqlite3
 
-    fill(project)
+    project = fill(project)
     with sqlite3.connect(project.file) as connection:
         connection.execute("UPDATE run SET ended_at = 'later', started_at = 'soon' WHERE name = 'train-1'")
     connection.close()
@@ -643,7 +643,7 @@ def test_empty_answer_is_nothing_in_a_pipe_and_a_word_on_a_terminal(
 )
 def test_progress_is_shown_on_a_terminal_only(project: lineage.Project, arguments: list[str]) -> None:
     """A bar appears on stderr where a person waits, and never in a pipe."""
-    fill(project)
+    project = fill(project)
     Path("file").write_text("x")
 
     assert "[#" in seen(*arguments).out or "[--" in seen(*arguments).out

@@ -16,8 +16,7 @@ import lineage
 @pytest.fixture
 def filled(project: lineage.Project) -> lineage.Project:
     """A project with five runs and five versions; see :func:`test_cli_support.fill`."""
-    fill(project)
-    return project
+    return fill(project)
 
 
 @pytest.fixture

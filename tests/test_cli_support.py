@@ -141,14 +141,15 @@ def validate(document: Any, schema: str) -> None:
     jsonschema.Draft202012Validator(json.loads(text)).validate(document)
 
 
-def fill(project: lineage.Project) -> None:
-    """Make data, two trainings that use it, an evaluation, and one run that failed, in a new project.
+def fill(project: lineage.Project) -> lineage.Project:
+    """Put data, two trainings that use it, an evaluation, and one run that failed, in the place of a new project.
 
     data:v0 -> train-1 -> model:v0 -> evaluate-1 -> scores:v0; data:v0, model:v0 -> train-2 -> model:v1 [best].
     """
     template = _template()
     shutil.copy(template, project.file)
     shutil.copytree(template.with_suffix(".blobs"), project.blob_folder, dirs_exist_ok=True)
+    return lineage.open(project.file)
 
 
 @cache

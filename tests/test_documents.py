@@ -45,8 +45,7 @@ FOLDER = SCHEMA_DIR / "json"
 @pytest.fixture
 def filled(project: lineage.Project) -> lineage.Project:
     """A project with five runs and five versions; see :func:`test_cli_support.fill`."""
-    fill(project)
-    return project
+    return fill(project)
 
 
 # --- schemas ---------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from invariants import assert_store_sound
 from ledger import Ledger
 
 import lineage
-from lineage import database
+from lineage import connections
 from lineage.errors import StateError
 from lineage.system import file_lock
 
@@ -316,7 +316,7 @@ def test_fork_while_another_thread_is_inside_a_block_shuts_the_child_out(
     project: lineage.Project, monkeypatch: pytest.MonkeyPatch, block: str
 ) -> None:
     """SQLite in the child takes the parent's locks for its own; each call says so, also when the block has ended."""
-    monkeypatch.setattr(database, "_FORK_PATIENCE", 0.05)
+    monkeypatch.setattr(connections, "_FORK_PATIENCE", 0.05)
     logged(project, "before")
     inside, leave = threading.Event(), threading.Event()
     told, tell = os.pipe()

@@ -417,7 +417,7 @@ RULES: Final[dict[str, Rule]] = {
     "2.13/14": Rule(
         "runs that log a name at once",
         (
-            "test_two_writers.py::test_log_by_eight_processes_with_reader_and_gc_loses_nothing",
+            "test_two_writers.py::test_log_by_eight_processes_takes_turns",
             f"{RUN}artifacts_logged_from_threads_are_all_there",
         ),
     ),
