@@ -15,7 +15,7 @@ WORKLOADS: Final[dict[str, tuple[Workload, int, str]]] = {
     "imports": (starts.imports, 9, "rounds"),
     "small-run": (runs.small_run, 200, "runs"),
     "writers": (runs.writers, 50, "runs a process"),
-    "large-file": (files.large_file, 512, "MiB"),
+    "large-file": (files.large_file, 256, "MiB; 16 times as much is written"),
     "many-files": (files.many_files, 20_000, "files of 10 KB"),
     "entries": (files.entries, 200_000, "references"),
     "disk": (files.disk, 2_000, "files of 10 KB, 20 versions"),
