@@ -314,7 +314,11 @@ def _grow(path: Path, turn: int) -> None:
 
 
 def _shrink(path: Path, turn: int) -> None:
-    os.truncate(path, SIZE - turn % 40 * 100_000)
+    if turn % 40:
+        os.truncate(path, SIZE - turn % 40 * 100_000)
+    else:  # whole again; to make it longer by truncate would fill it up with zeros, which is another content
+        with path.open("ab") as file:
+            file.write(b"a" * (SIZE - path.stat().st_size))
 
 
 CHANGES: dict[str, Change] = {"rewritten": _rewrite, "replaced": _replace, "grows": _grow, "shrinks": _shrink}
