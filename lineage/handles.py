@@ -132,11 +132,11 @@ class Run(RunFacts, Handle):
 
     def _current(self, connection: sqlite3.Connection) -> RunRecord:
         """Return the record as it is now; of a run that an undone batch took, the row may be another's."""
-        found = runs.run_records(connection, [self.record.key])
-        if not found or found[0].id != self.id:
+        found = runs.run_record(connection, self.record.key)
+        if found is None or found.id != self.id:
             message = f"run {self.id!r} was started in a batch that was undone"
             raise NotFoundError(message, kind=ErrorKind.RUN_NOT_FOUND)
-        return found[0]
+        return found
 
     def delete(self, *, delete_versions: bool = False, delete_aliases: bool = False) -> None:
         """Delete the run; its node and edges stay, marked deleted. The versions it made stay unless told.
@@ -192,11 +192,11 @@ class Version(VersionFacts, Handle):
 
     def _current(self, connection: sqlite3.Connection) -> VersionRecord:
         """Return the record as it is now; of a version that an undone batch took, the row may be another's."""
-        found = artifacts.version_records(connection, [self.record.id])
-        if not found or found[0].uid != self.uid:
+        found = artifacts.version_record(connection, self.record.id)
+        if found is None or found.uid != self.uid:
             message = f"{self.reference} was logged in a batch that was undone"
             raise NotFoundError(message, kind=ErrorKind.VERSION_NOT_FOUND)
-        return found[0]
+        return found
 
     def outside_uses(self) -> list[OutsideUse]:
         """Return what other projects do with it: runs there that consumed it, collections there that link to it.

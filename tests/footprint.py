@@ -97,19 +97,19 @@ if os.geteuid() == 0:
 
 def python(program: str, *arguments: str, nobody: bool = False) -> subprocess.CompletedProcess[str]:
     """Run a program that imports lineage, in the working directory; if told, as a user without rights."""
-    with _for_everybody() if nobody else nullcontext(ROOT) as root:
+    with for_everybody() if nobody else nullcontext(ROOT) as root:
         environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-c", (_DROP if nobody else "") + program, *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
 
 @contextmanager
-def _for_everybody() -> Iterator[Path]:
-    """Give a copy of the library that every user may read, as an installed one is; a checkout may be closed."""
+def for_everybody() -> Iterator[Path]:
+    """Give a copy of the library and its tests that every user may read; a checkout may be closed."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        for name in ("lineage", "schema"):
-            shutil.copytree(ROOT / name, root / name)
+        for name in ("lineage", "schema", "tests"):
+            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "data"))
         root.chmod(0o755)
         yield root
 

@@ -259,7 +259,23 @@ def live_versions(connection: sqlite3.Connection, artifact: int) -> list[int]:
 
 
 def version_records(connection: sqlite3.Connection, ids: Sequence[int]) -> list[VersionRecord]:
-    """Return the records of versions, in the order of `ids`; a link has the words and tags of what it stands for."""
+    """Return the records of versions, in the order of `ids`; a link has the words and tags of what it stands for.
+
+    Raises:
+        CorruptionError: One of them is not there.
+    """
+    records = _version_records(connection, ids)
+    if len(records) < len(ids):
+        raise CorruptionError("an edge, a link or an alias names a version that is not there: run verify")
+    return records
+
+
+def version_record(connection: sqlite3.Connection, key: int) -> VersionRecord | None:
+    """Return the record of a version; None if there is none, as after a batch that was undone."""
+    return next(iter(_version_records(connection, [key])), None)
+
+
+def _version_records(connection: sqlite3.Connection, ids: Sequence[int]) -> list[VersionRecord]:
     rows = connection.execute(
         """SELECT v.id, v.uid, a.name, a.type, v.number, m.digest, m.file_count, m.size, s.description, s.metadata,
                   (SELECT json_group_array(l.name) FROM alias l WHERE l.version = v.id),
@@ -273,10 +289,7 @@ def version_records(connection: sqlite3.Connection, ids: Sequence[int]) -> list[
            ORDER BY wanted.key""",
         (json_array(ids),),
     )
-    records = [_version_record(row) for row in rows]
-    if len(records) < len(ids):
-        raise CorruptionError("an edge, a link or an alias names a version that is not there: run verify")
-    return records
+    return [_version_record(row) for row in rows]
 
 
 def _version_record(row: tuple[object, ...]) -> VersionRecord:

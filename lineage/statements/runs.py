@@ -102,7 +102,23 @@ def runs_called(connection: sqlite3.Connection, text: str) -> list[tuple[int, st
 
 
 def run_records(connection: sqlite3.Connection, keys: Sequence[int]) -> list[RunRecord]:
-    """Return the records of runs, in the order of `keys`; one whose process is gone is crashed."""
+    """Return the records of runs, in the order of `keys`; one whose process is gone is crashed.
+
+    Raises:
+        CorruptionError: One of them is not there.
+    """
+    records = _run_records(connection, keys)
+    if len(records) < len(keys):
+        raise CorruptionError("an edge names a run that is not there: run verify")
+    return records
+
+
+def run_record(connection: sqlite3.Connection, key: int) -> RunRecord | None:
+    """Return the record of a run; None if there is none, as after a batch that was undone."""
+    return next(iter(_run_records(connection, [key])), None)
+
+
+def _run_records(connection: sqlite3.Connection, keys: Sequence[int]) -> list[RunRecord]:
     wanted = json_array(keys)
     environments = dict(
         connection.execute(
@@ -118,10 +134,7 @@ def run_records(connection: sqlite3.Connection, keys: Sequence[int]) -> list[Run
            FROM json_each(?) wanted JOIN run r ON r.id = wanted.value ORDER BY wanted.key""",
         (wanted,),
     )
-    records = [_run_record(row, environments) for row in rows]
-    if len(records) < len(keys):
-        raise CorruptionError("an edge names a run that is not there: run verify")
-    return records
+    return [_run_record(row, environments) for row in rows]
 
 
 _STATUSES: Final = {str(status): status for status in RunStatus}

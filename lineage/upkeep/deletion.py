@@ -216,14 +216,14 @@ def delete_run(store: Store, run_key: int, *, delete_versions: bool = False, del
 
 
 def _ended_run(connection: sqlite3.Connection, run: int) -> RunRecord:
-    found = runs.run_records(connection, [run])
-    if not found or found[0].deleted_at is not None:
-        message = f"run {found[0].id!r} was deleted already" if found else "no such run"
+    found = runs.run_record(connection, run)
+    if found is None or found.deleted_at is not None:
+        message = "no such run" if found is None else f"run {found.id!r} was deleted already"
         raise NotFoundError(message, kind=ErrorKind.RUN_NOT_FOUND)
-    if found[0].status == RunStatus.RUNNING:
-        message = f"run {found[0].id!r} is still running on {found[0].host or 'some machine'}: finish it first"
+    if found.status == RunStatus.RUNNING:
+        message = f"run {found.id!r} is still running on {found.host or 'some machine'}: finish it first"
         raise StateError(message)
-    return found[0]
+    return found
 
 
 def _live_outputs(connection: sqlite3.Connection, run: int) -> list[int]:

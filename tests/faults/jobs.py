@@ -14,14 +14,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from footprint import for_everybody
 from plants import Bug, plant_what_the_environment_names
 
 import lineage
 
-HERE = Path(__file__).parent
 ROOT = Path(lineage.__file__).parents[1]
 HANG = 240.0
 """Seconds after which a job is given up: never a measure of speed."""
@@ -32,7 +33,13 @@ _LATE = ("concurrent.futures.thread", "ctypes", "getpass", "html", "logging", "n
 
 
 def answer(
-    job: Job, *arguments: object, bug: Bug | None = None, mount: str | None = None, at: str = "", **how: Any
+    job: Job,
+    *arguments: object,
+    bug: Bug | None = None,
+    mount: str | None = None,
+    at: str = "",
+    nobody: bool = False,
+    **how: Any,
 ) -> subprocess.CompletedProcess[str]:
     """Call a job in another process and return how it ended; what it returned is the last line it printed.
 
@@ -42,9 +49,23 @@ def answer(
         bug: What to plant first.
         mount: Options of a tmpfs of its own, on the folder that is the first argument.
         at: Where below that folder.
+        nobody: The job gives up its rights: it gets a copy of everything that anybody may read.
         how: For `subprocess.run`.
     """
-    paths = os.pathsep.join(str(one) for one in (HERE, HERE.parent, ROOT))
+    with for_everybody() if nobody else nullcontext(ROOT) as root:
+        return _answer(root, job, arguments, bug, (mount, at), how)
+
+
+def _answer(
+    root: Path,
+    job: Job,
+    arguments: tuple[object, ...],
+    bug: Bug | None,
+    mounted: tuple[str | None, str],
+    how: dict[str, Any],
+) -> subprocess.CompletedProcess[str]:
+    mount, at = mounted
+    paths = os.pathsep.join(str(one) for one in (root / "tests" / "faults", root / "tests", root))
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
     environment |= bug.environment if bug else {}
     words = [sys.executable, "-c", _MAIN, job.__module__, job.__qualname__, json.dumps(arguments, default=str)]

@@ -34,9 +34,9 @@ def check_rights(folder: Path, way: str, bug: Bug | None = None) -> int:
         if not may_mount():
             pytest.skip("needs a mount namespace, to have a read-only mount")
         (folder / "p").mkdir()
-        told = done(jobs_rights.try_all, folder, way, bug=bug, mount="size=20m", at="p")
+        told = done(jobs_rights.try_all, folder, way, bug=bug, mount="size=20m", at="p", nobody=True)
     else:
-        told = done(jobs_rights.try_all, folder, way, bug=bug)
+        told = done(jobs_rights.try_all, folder, way, bug=bug, nobody=True)
     for name, words in told.items():
         if name in FREE.get(way, ()):
             assert words == "done", (name, words)
@@ -68,7 +68,7 @@ def test_bug_where_nothing_may_be_written_is_caught(open_place: Path, ledger: Le
 @FEW
 def test_other_users_of_a_closed_project_are_told(open_place: Path, ledger: Ledger) -> None:
     """With umask 077 nobody else gets in, by an error of ours."""
-    refused = done(jobs_rights.as_two_users, open_place)
+    refused = done(jobs_rights.as_two_users, open_place, nobody=True)
 
     assert refused == 3
     ledger.case(refused)
@@ -76,7 +76,7 @@ def test_other_users_of_a_closed_project_are_told(open_place: Path, ledger: Ledg
 
 def check_unreadable(folder: Path, bug: Bug | None = None) -> int:
     """Fail unless the file that cannot be read is named, and nothing is logged."""
-    told = done(jobs_rights.unreadable_in_the_middle, folder, bug=bug)
+    told = done(jobs_rights.unreadable_in_the_middle, folder, bug=bug, nobody=True)
     assert "closed" in told
     assert "Permission denied" in told
     return 1
