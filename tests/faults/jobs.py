@@ -52,33 +52,24 @@ def answer(
         nobody: The job gives up its rights: it gets a copy of everything that anybody may read.
         how: For `subprocess.run`.
     """
-    with for_everybody() if nobody else nullcontext(ROOT) as root:
-        return _answer(root, job, arguments, bug, (mount, at), how)
-
-
-def _answer(
-    root: Path,
-    job: Job,
-    arguments: tuple[object, ...],
-    bug: Bug | None,
-    mounted: tuple[str | None, str],
-    how: dict[str, Any],
-) -> subprocess.CompletedProcess[str]:
-    mount, at = mounted
-    paths = os.pathsep.join(str(one) for one in (root / "tests" / "faults", root / "tests", root))
-    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
-    environment |= bug.environment if bug else {}
     words = [sys.executable, "-c", _MAIN, job.__module__, job.__qualname__, json.dumps(arguments, default=str)]
     if mount is not None:
         around = f'mount -t tmpfs -o {mount} none "$0" && exec "$@"'
         words = ["unshare", *_namespace(), "sh", "-c", around, os.path.join(str(arguments[0]), at), *words]  # noqa: PTH118 (text)
     settings: dict[str, Any] = {"capture_output": True, "text": True, "timeout": HANG, "stdin": subprocess.DEVNULL}
-    return subprocess.run(words, env=environment, **{**settings, **how})
+    with for_everybody() if nobody else nullcontext(ROOT) as root:
+        return subprocess.run(words, env=_environment(root, bug), **{**settings, **how})
 
 
-def done(job: Job, *arguments: object, bug: Bug | None = None, mount: str | None = None, at: str = "") -> Any:
-    """Call a job in another process and return what it returns; fail if it did not end well."""
-    ended = answer(job, *arguments, bug=bug, mount=mount, at=at)
+def _environment(root: Path, bug: Bug | None) -> dict[str, str]:
+    paths = os.pathsep.join(str(one) for one in (root / "tests" / "faults", root / "tests", root))
+    own = {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**os.environ, **own, **(bug.environment if bug else {})}
+
+
+def done(job: Job, *arguments: object, bug: Bug | None = None, **where: Any) -> Any:
+    """Call a job in another process and return what it returned; fail if it did not end well."""
+    ended = answer(job, *arguments, bug=bug, **where)
     assert ended.returncode == 0, f"{job.__name__} ended with {ended.returncode}\n{ended.stderr[-3_000:]}"
     return json.loads(ended.stdout.splitlines()[-1])
 
