@@ -34,6 +34,7 @@ _WINDOW: Final = 5_000
 """Rows that one read looks at: 10-50 ms in which no writer can commit."""
 _PARTS_AT_ONCE: Final = 100
 _BLOBS_AT_ONCE: Final = 500
+_FILES_AT_ONCE: Final = 1_000
 _MANIFEST_ROWS_AT_ONCE: Final = 10_000
 """What one write transaction drops, so that other writers wait for some 20 ms; a part has about 64 entries."""
 
@@ -312,14 +313,20 @@ def bounded(items: Iterable[T], weight: Callable[[T], int], most: int) -> Iterat
 
 
 def shards(store: Store) -> Iterator[dict[Digest, int]]:
-    """Yield digest and size of what lies in the blob folder, a shard at a time.
+    """Yield digest and size of what lies in the blob folder, so many whole shards at a time as hold a thousand files.
 
-    A whole shard before anything is removed from it: readdir need not cope with files that go meanwhile. Folders
-    are no blobs that a crash could leave, so they are left for ``verify`` to name.
+    With a connection for each of 256 shards, while all others wait, the slowest of 600 calls took 7 s where it takes
+    0.4 now (tests/faults/test_flood.py). A whole shard before anything is removed from it: readdir need not cope with
+    files that go meanwhile. Folders are no blobs that a crash could leave, so they are left for ``verify`` to name.
     """
     with storage_errors("cannot look through the blob folder"):
-        for _, found in groupby(store.blobs.digests(), key=lambda item: item[0][:2]):
-            yield {digest: status.st_size for digest, status in found if not stat.S_ISDIR(status.st_mode)}
+        found: dict[Digest, int] = {}
+        for _, shard in groupby(store.blobs.digests(), key=lambda item: item[0][:2]):
+            found |= {digest: status.st_size for digest, status in shard if not stat.S_ISDIR(status.st_mode)}
+            if len(found) >= _FILES_AT_ONCE:
+                yield found
+                found = {}
+        yield found
 
 
 def _unlink(store: Store, digest: Digest) -> None:

@@ -234,19 +234,30 @@ def _live_outputs(connection: sqlite3.Connection, run: int) -> list[int]:
 def prune(store: Store, rules: PruneRules, *, dry_run: bool) -> PruneReport:
     """Delete every version that no rule keeps, in one transaction; a dry run writes nothing.
 
+    It looks before it takes a turn of the writers: one that finds nothing, as most do, keeps nobody waiting.
+
     Raises:
         InvalidInputError: The rules have none of `keep_last`, `older_than` and `expired`, or one of them is senseless.
         NotFoundError: There is no such artifact.
     """
     _check_rules(rules)
-    with store.database.read() if dry_run else store.writing() as connection:
-        found = rows.prunable_versions(connection, _parameters(connection, rules))
-        freed = rows.bytes_only_in(connection, [version for version, _ in found])
-        if not dry_run:
+    if not dry_run:
+        store.check_writable()
+    with store.database.read() as connection:
+        found, freed = _prunable(connection, rules)
+    if found and not dry_run:
+        with store.writing() as connection:
+            found, freed = _prunable(connection, rules)
             mover = Mover.now()
             for version, _ in found:
                 delete_in(connection, version, mover, delete_aliases=True, override=False)
     return PruneReport(dry_run, tuple(reference for _, reference in found), freed)
+
+
+def _prunable(connection: sqlite3.Connection, rules: PruneRules) -> tuple[list[tuple[int, str]], int]:
+    """Return the versions that no rule keeps, and the bytes that only they name."""
+    found = rows.prunable_versions(connection, _parameters(connection, rules))
+    return found, rows.bytes_only_in(connection, [version for version, _ in found])
 
 
 def _check_rules(rules: PruneRules) -> None:
