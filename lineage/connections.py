@@ -15,13 +15,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote_from_bytes
 
-from lineage.errors import (
-    BusyError,
-    CorruptionError,
-    ErrorKind,
-    FormatError,
-    StateError,
-)
+from lineage.errors import BusyError, CorruptionError, ErrorKind, FormatError, StateError
 from lineage.journal import check_journal
 from lineage.system import storage_errors, sync_folder, unique_name
 from lineage.translation import translated
@@ -33,6 +27,15 @@ OLDEST_SQLITE: Final = (3, 37, 0)
 FORKED: Final = (
     "this process was forked inside a call, a batch or a snapshot of this project; fork outside of it, or use 'spawn'"
 )
+_LIMITS: Final = (
+    (sqlite3.SQLITE_LIMIT_LENGTH, 64 << 20),
+    (sqlite3.SQLITE_LIMIT_SQL_LENGTH, 100_000),
+    (sqlite3.SQLITE_LIMIT_COLUMN, 64),
+    (sqlite3.SQLITE_LIMIT_EXPR_DEPTH, 64),
+    (sqlite3.SQLITE_LIMIT_ATTACHED, 0),
+    (sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH, 1),
+)
+"""What a file of others may ask of SQLite."""
 _FORK_PATIENCE: Final = 5.0
 """Seconds that a fork waits for the calls of other threads: calls take milliseconds, a batch as long as it likes."""
 
@@ -124,16 +127,6 @@ def check_format(connection: sqlite3.Connection, path: Path, newest: int) -> Non
     except UnicodeDecodeError as error:  # sqlite3 cannot read SQLite's message where a damaged name stands in it
         message = f"project {str(path)!r} is damaged (its table of tables is); restore it from a copy"
         raise CorruptionError(message) from error
-
-
-_LIMITS: Final = (
-    (sqlite3.SQLITE_LIMIT_LENGTH, 64 << 20),
-    (sqlite3.SQLITE_LIMIT_SQL_LENGTH, 100_000),
-    (sqlite3.SQLITE_LIMIT_COLUMN, 64),
-    (sqlite3.SQLITE_LIMIT_EXPR_DEPTH, 64),
-    (sqlite3.SQLITE_LIMIT_ATTACHED, 0),
-    (sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH, 1),
-)
 
 
 def _format_of(connection: sqlite3.Connection, path: Path) -> int:

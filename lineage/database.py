@@ -16,10 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lineage.connections import FORKED, check_format, connect, transaction
-from lineage.errors import (
-    ReadOnlyError,
-    StateError,
-)
+from lineage.errors import ReadOnlyError, StateError
 from lineage.journal import have_journal
 from lineage.system import queued_lock
 from lineage.translation import translated

@@ -44,9 +44,10 @@ class Original:
             StorageError: It has another name: a hard link.
         """
         with storage_errors("cannot look at the project"):
-            if not self.path.exists():
+            try:
+                status = self.path.stat()  # once: each block of each call asks
+            except (FileNotFoundError, NotADirectoryError):
                 return
-            status = self.path.stat()
             if (status.st_dev, status.st_ino) != (self.device, self.inode):
                 raise _another(self.path)
             if writing and status.st_nlink > 1:

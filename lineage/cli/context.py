@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -181,7 +180,7 @@ def byte_count(_: click.Context, __: click.Parameter, value: str | None) -> int 
     if match is None:
         raise click.BadParameter(f"{value!r} is no number of bytes: give such as 500MB, 2GiB or 1000000.")
     power = "kmgt".find(match[2].lower()) + 1 if match[2] else 0
-    return int(Decimal(match[1]) * (1024 if match[3] else 1000) ** power)
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
 
 
 def complete_names(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

@@ -9,6 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import TypeVar
+
+from lineage.errors import CorruptionError
+
+T = TypeVar("T")
 
 
 def json_array(values: Iterable[object]) -> str:
@@ -19,3 +24,14 @@ def json_array(values: Iterable[object]) -> str:
 def row_array(rows: Iterable[int]) -> str:
     """Return the keys of rows as such a parameter: a tenth of the time for the short lists that a walk asks about."""
     return f"[{','.join(map(str, rows))}]"
+
+
+def all_there(records: list[T], count: int, what: str) -> list[T]:
+    """Return the records of keys that other rows name.
+
+    Raises:
+        CorruptionError: Some are missing; the message says `what` is named by whom.
+    """
+    if len(records) < count:
+        raise CorruptionError(f"{what} that is not there: run verify")
+    return records

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 from lineage.errors import CorruptionError
 from lineage.jsondata import JsonObject, json_text, parse_object
 from lineage.records import AliasEvent, ArtifactRecord, OutsideUse, VersionRecord
-from lineage.statements import json_array
+from lineage.statements import all_there, json_array
 from lineage.values import Digest
 
 Row: TypeAlias = tuple[int, bool]
@@ -264,10 +264,7 @@ def version_records(connection: sqlite3.Connection, ids: Sequence[int]) -> list[
     Raises:
         CorruptionError: One of them is not there.
     """
-    records = _version_records(connection, ids)
-    if len(records) < len(ids):
-        raise CorruptionError("an edge, a link or an alias names a version that is not there: run verify")
-    return records
+    return all_there(_version_records(connection, ids), len(ids), "an edge, a link or an alias names a version")
 
 
 def version_record(connection: sqlite3.Connection, key: int) -> VersionRecord | None:

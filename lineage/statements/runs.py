@@ -13,7 +13,7 @@ from lineage.capture import process_is_alive
 from lineage.errors import CorruptionError
 from lineage.jsondata import JsonObject, JsonValue, json_text, parse_object
 from lineage.records import MetricRow, RunRecord
-from lineage.statements import json_array
+from lineage.statements import all_there, json_array
 from lineage.values import RunStatus, shown
 
 
@@ -107,10 +107,7 @@ def run_records(connection: sqlite3.Connection, keys: Sequence[int]) -> list[Run
     Raises:
         CorruptionError: One of them is not there.
     """
-    records = _run_records(connection, keys)
-    if len(records) < len(keys):
-        raise CorruptionError("an edge names a run that is not there: run verify")
-    return records
+    return all_there(_run_records(connection, keys), len(keys), "an edge names a run")
 
 
 def run_record(connection: sqlite3.Connection, key: int) -> RunRecord | None:
