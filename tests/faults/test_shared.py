@@ -70,6 +70,7 @@ def test_bug_in_what_is_shared_is_caught(tmp_path: Path, ledger: Ledger, bug: Bu
 def check_stopped(project: lineage.Project, bug: Bug | None = None) -> int:
     """Fail unless a stopped process is named by those who wait in vain, and forgotten once it is killed."""
     note = project.file.with_name("note")
+    held = [project.log_artifact(draft("held", {"a": text})).reference for text in ("0", "1")]
     done = threading.Thread(target=lambda: answer(jobs_shared.hold, project.file, note, bug=bug), daemon=True)
     done.start()
     pid = _stopped(note)
@@ -79,7 +80,8 @@ def check_stopped(project: lineage.Project, bug: Bug | None = None) -> int:
             with planted(bug), pytest.raises(lineage.BusyError) as caught:
                 call()
             assert call == hasty.gc or f"process {pid} on " in str(caught.value), str(caught.value)
-        assert len(hasty.versions()) == 0
+        assert [one.reference for one in hasty.versions()] == held
+        assert hasty.prune(keep_last=2).versions == (), "a prune that finds nothing waits for nobody"
     finally:
         os.kill(pid, signal.SIGKILL)
         done.join(HANG)
@@ -88,10 +90,10 @@ def check_stopped(project: lineage.Project, bug: Bug | None = None) -> int:
             version = lineage.open(project.file, timeout=5).log_artifact(draft("after", {"a": "1"}))
         except lineage.BusyError as error:
             pytest.fail(str(error))
-    assert [one.reference for one in project.versions()] == [version.reference]
+    assert [one.reference for one in project.versions()] == [*held, version.reference]
     project.gc()
     assert_store_sound(project)
-    return 5
+    return 6
 
 
 def _stopped(note: Path) -> int:
