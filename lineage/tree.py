@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from lineage.content import DraftEntry
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError
@@ -47,7 +48,7 @@ class Tree:
                     raise self._taken(path)
                 added[path] = item
             folders = _folder_counts(path for path in added if path not in self._files)
-            self._refuse_clashes(added, folders)
+            self._refuse_clashes(added.keys(), folders)
             self._files.update(added)
             self._folders.update(folders)
 
@@ -55,9 +56,9 @@ class Tree:
         message = f"{path!r} is in artifact {self._owner!r} already, with other content; overwrite=True replaces it"
         return InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
 
-    def _refuse_clashes(self, added: Mapping[str, DraftEntry], folders: Mapping[str, int]) -> None:
+    def _refuse_clashes(self, added: AbstractSet[str], folders: Mapping[str, int]) -> None:
         """Refuse new files one of which would be a folder, or a folder that is a file: by sets, for there are many."""
-        both = (added.keys() & folders.keys()) or (added.keys() & self._folders.keys())
+        both = (added & folders.keys()) or (added & self._folders.keys())
         both = both or {folder for folder in folders if folder in self._files}
         if both:
             taken = min(both)
@@ -71,10 +72,7 @@ class Tree:
             InvalidInputError: The path would be both.
         """
         with self._turn:
-            above = next((folder for folder in _folders_of(path) if folder in self._files), None)
-            taken = path if path in self._folders else above
-        if taken is not None:
-            raise _both(path, taken)
+            self._refuse_clashes({path}, _folder_counts([path]))
 
     def refuse_taken(self, path: str) -> None:
         """Refuse a path at which there is something.
