@@ -113,11 +113,11 @@ def gathered(reports: list[pytest.TestReport]) -> dict[tuple[str, ...], Line]:
 
 
 def rows(lines: dict[tuple[str, ...], Line], form: str, *, brief: bool) -> list[list[str]]:
-    """Return the cells of the table; a brief one counts the bugs that were planted instead of naming them."""
+    """Return the cells of the table; a brief one names modules instead of tests, and counts the planted bugs."""
     return [
         [
             *mark,
-            ", ".join(sorted(line.tests) if brief else (f"`{test}`" for test in sorted(line.tests))),
+            ", ".join(sorted({test.partition("::")[0] for test in line.tests} if brief else line.tests)),
             form,
             "FAILED" if line.failed else f"{line.cases:,}",
             str(len(line.planted)) if brief else ", ".join(sorted(line.planted)),
@@ -135,7 +135,9 @@ def write(path: Path, new: list[list[str]]) -> None:
     cells = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in old.splitlines()]
     known = {tuple(row[:3]): row for row in cells if len(row) == len(HEADS) and row[0].startswith("P")}
     known |= {tuple(row[:3]): row for row in new}
-    table = tabulate([known[mark] for mark in sorted(known, key=_place)], HEADS, "github", disable_numparse=True)
+    # Cells are not padded to one width, as tabulate would: most of the file was blanks, so long are the longest.
+    lines = [HEADS, ["---"] * len(HEADS), *(known[mark] for mark in sorted(known, key=_place))]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     path.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", "utf-8")
 
 
