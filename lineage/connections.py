@@ -89,6 +89,27 @@ def connect(path: Path, *, writing: bool, timeout: float, mend: bool = True) -> 
     return connection
 
 
+def begin_to_read(path: Path, *, timeout: float) -> sqlite3.Connection:
+    """Return a new connection that sees one state of a database; the caller closes it.
+
+    Raises:
+        sqlite3.OperationalError: Somebody wrote for longer than the time-out, among others (:func:`is_busy`).
+    """
+    connection = connect(path, writing=False, timeout=timeout)
+    try:
+        connection.execute("BEGIN")
+        connection.execute("PRAGMA application_id")  # only the first look at the file takes SQLite's lock
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def is_busy(error: sqlite3.OperationalError) -> bool:
+    """Whether an error says that another connection holds a lock."""
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def file_uri(path: Path) -> str:
     """Return a path as SQLite takes any path: also one that is no text, or that it would read as something else."""
     return f"file:{quote_from_bytes(os.fsencode(path))}"

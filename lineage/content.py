@@ -34,6 +34,8 @@ _CHUNKS_AHEAD: Final = 8
 
 _AT_ONCE: Final = 64
 """Small blobs written by one statement, 1 MB at most."""
+_PARTS_AT_ONCE: Final = 100
+"""Parts of a listing, of some 64 entries each, that one read takes: 20 ms in which no writer can commit."""
 
 Work = Callable[[sqlite3.Connection], None]
 
@@ -93,6 +95,32 @@ class Content:
 def listing(entries: Iterable[DraftEntry]) -> list[Entry]:
     """Return the entries of a draft in the order of a manifest."""
     return sorted((item.entry for item in entries), key=lambda entry: entry.path)
+
+
+def read_entries(
+    database: Database,
+    version: int,
+    check: Callable[[sqlite3.Connection], object] | None = None,
+    *,
+    origin: bool = True,
+) -> list[Entry]:
+    """Return the entries of a version in the order of their paths, of which nobody need wait for more than some.
+
+    Args:
+        database: Where.
+        version: Which; it never changes, so that several reads see one listing.
+        check: Raises, at any of the reads, if the version was deleted: its entries would be found no more.
+        origin: Whether entries say of which version they are.
+    """
+    found: list[Entry] = []
+    place: int | None = -1
+    while place is not None:
+        with database.read() as connection:
+            if check is not None:
+                check(connection)
+            some, place = rows.entries_after(connection, version, place, _PARTS_AT_ONCE, origin=origin)
+        found += some
+    return found
 
 
 def put_bytes(

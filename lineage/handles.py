@@ -18,7 +18,7 @@ from lineage import comparison
 from lineage.aliases import Mover, move_alias, remove_alias
 from lineage.artifact import Artifact, draft_from
 from lineage.changes import RunChanges, VersionChanges
-from lineage.content import open_blob
+from lineage.content import open_blob, read_entries
 from lineage.download import check_bytes, download, reader_of, usual_folder, verify_folder
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, StorageError
 from lineage.facts import RunFacts, VersionFacts
@@ -224,9 +224,7 @@ class Version(VersionFacts, Handle):
         return self._entries(origin=True)
 
     def _entries(self, *, origin: bool) -> list[Entry]:
-        with self._store.database.read() as connection:
-            self._check_here(connection)
-            return list(content.entries_of(connection, self.record.id, origin=origin))
+        return read_entries(self._store.database, self.record.id, self._check_here, origin=origin)
 
     def entry(self, path: str) -> Entry:
         """Return the entry at exactly this path.

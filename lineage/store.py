@@ -8,12 +8,11 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, count
 from pathlib import Path
 from typing import Final, NoReturn
 
 from lineage.blobs import BlobFolder
-from lineage.connections import check_format, connect, copy_database, create_database
+from lineage.connections import copy_database, create_database
 from lineage.database import Database
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, ReadOnlyError
 from lineage.migrations import FORMAT_VERSION, SCHEMA_DIR, build_project, check_schema, migrate, scripts
@@ -21,7 +20,6 @@ from lineage.original import Original, original
 from lineage.records import VersionRecord
 from lineage.statements import artifacts, portable, runs
 from lineage.system import note_own, storage_errors, sync_folder, unique_name
-from lineage.translation import translated
 from lineage.values import LATEST, Reference
 
 SUFFIX: Final = ".lineage"
@@ -149,15 +147,10 @@ def _create(path: Path, *, create: bool) -> None:
 
 def _check(store: Store) -> Original:
     """Refuse a stranger's file; bring an older format up to date, keeping a copy of the file as it was."""
-    with translated(store.path):
-        connection = connect(store.path, writing=False, timeout=store.database.timeout)
-        try:
-            check_format(connection, store.path, FORMAT_VERSION)
-            check_schema(connection, store.path, exact=False)
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            opened = original(store.path, connection) if version == FORMAT_VERSION else None
-        finally:
-            connection.close()
+    with store.database.read() as connection:
+        check_schema(connection, store.path, exact=False)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        opened = original(store.path, connection) if version == FORMAT_VERSION else None
     note_own(store.path)
     if store.blobs.root.is_dir():
         note_own(store.blobs.root)
@@ -188,27 +181,38 @@ def upgrade(store: Store, folder: Path) -> int:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if any(number > version for number, _ in scripts(folder)):
             with storage_errors("cannot keep a copy of the older file"):
-                _copy_database(store.path, _free_name(store.path.with_name(f"{store.path.name}.format{version}")))
+                _keep_copy(store.path, store.path.with_name(f"{store.path.name}.format{version}"))
         return migrate(connection, folder)
 
 
-def _free_name(path: Path) -> Path:
-    """Return a path, numbered if something lies there: an earlier copy may be of other rows than there are now."""
-    names = chain([path], (path.with_name(f"{path.name}.{number}") for number in count(2)))
-    return next(name for name in names if not os.path.lexists(name))
-
-
-def _copy_database(path: Path, copy: Path) -> None:
+def _keep_copy(path: Path, copy: Path) -> None:
     """Copy under another name first: half a copy that a crash left must not pass for one."""
     draft = path.with_name(f".{path.name}.{unique_name()}.tmp")
     try:
         copy_database(path, draft)
-        with draft.open("rb") as written:
-            os.fsync(written.fileno())
-        draft.rename(copy)
+        name = _name_of_copy(draft, copy)
+        if name is not None:
+            with draft.open("rb") as written:
+                os.fsync(written.fileno())
+            draft.rename(name)
         sync_folder(copy.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _name_of_copy(draft: Path, copy: Path) -> Path | None:
+    """Return a free name: an earlier copy may be of other rows than there are now, and stays.
+
+    None if one is of the same rows, as an upgrade leaves that was killed or refused: each further try would add one.
+    """
+    import filecmp  # noqa: PLC0415 (0.6 ms, and upgrades are rare)
+
+    name, number = copy, 2
+    while os.path.lexists(name):
+        if name.is_file() and filecmp.cmp(draft, name, shallow=False):
+            return None
+        name, number = copy.with_name(f"{copy.name}.{number}"), number + 1
+    return name
 
 
 def find_project() -> Path:

@@ -165,12 +165,29 @@ def queued_lock(path: Path, queue: Path, *, timeout: float, shared: bool = False
 
 
 @contextmanager
-def _held(path: Path, patience: _Patience, *, shared: bool = False, before: Path | None = None) -> Iterator[None]:
+def turn_to_look(path: Path, queue: Path, *, timeout: float) -> Iterator[None]:
+    """Wait for a :func:`queued_lock` as who only looks, also where nothing may be written: no file is made or signed.
+
+    Raises:
+        BusyError: As of :func:`file_lock`.
+    """
+    patience = _Patience(timeout)
+    with ExitStack() as held:
+        if os.access(path, os.R_OK) and os.access(queue, os.R_OK):  # else nobody ever wrote here, or we cannot know
+            with _held(queue, patience, before=path, looks=True):
+                held.enter_context(_held(path, patience, shared=True, looks=True))
+        yield
+
+
+@contextmanager
+def _held(
+    path: Path, patience: _Patience, *, shared: bool = False, before: Path | None = None, looks: bool = False
+) -> Iterator[None]:
     """Hold a lock; one that is a queue before another is not signed, as it is the other's holder that all wait for."""
     owner = os.getpid()
     signed = not shared and before is None
     with storage_errors("cannot lock"):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(path, (os.O_RDONLY if looks else os.O_RDWR | os.O_CREAT) | os.O_CLOEXEC, 0o666)
     _lock_descriptors.add(descriptor)
     _lock(descriptor, before or path, patience, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     try:

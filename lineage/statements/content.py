@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from lineage.errors import CorruptionError, InvalidInputError
 from lineage.jsondata import json_text, parse_object
@@ -156,17 +156,29 @@ def _entry_columns(entry: Entry) -> tuple[object, ...]:
     return entry.path, None, entry.uri, entry.digest, entry.size, extra
 
 
-def entries_of(connection: sqlite3.Connection, version: int, *, origin: bool = True) -> Iterator[Entry]:
-    """Yield the entries of a live version in the order of their paths; they say of which it is unless told not to."""
+def entries_after(
+    connection: sqlite3.Connection, version: int, place: int, parts: int, *, origin: bool = True
+) -> tuple[list[Entry], int | None]:
+    """Return the entries of a live version in the order of their paths: of so many parts that come after a place.
+
+    They say of which version they are unless told not to. With them comes the place to go on from, None at the end.
+    """
+    places = connection.execute(
+        """SELECT p.seq FROM version v JOIN manifest_part p ON p.manifest = v.manifest
+           WHERE v.id = ? AND v.deleted_at IS NULL AND p.seq > ? ORDER BY p.seq LIMIT ?""",
+        (version, place, parts),
+    ).fetchall()
+    if not places:
+        return [], None
     rows = connection.execute(
         """SELECT e.path, coalesce(b.digest, e.uri_digest), coalesce(b.size, e.uri_size), e.uri,
                   e.blob IS NOT NULL, e.extra, ?
            FROM version v JOIN manifest_part p ON p.manifest = v.manifest JOIN entry e ON e.part = p.part
            LEFT JOIN blob b ON b.id = e.blob
-           WHERE v.id = ? AND v.deleted_at IS NULL ORDER BY p.seq, e.path""",
-        (_origin(connection, version) if origin else None, version),
+           WHERE v.id = ? AND p.seq BETWEEN ? AND ? ORDER BY p.seq, e.path""",
+        (_origin(connection, version) if origin else None, version, places[0][0], places[-1][0]),
     )
-    return map(_entry, rows)
+    return [_entry(row) for row in rows], places[-1][0] if len(places) == parts else None
 
 
 def _origin(connection: sqlite3.Connection, version: int) -> str | None:

@@ -110,10 +110,10 @@ def transaction_committed_statement_by_statement(_: Any) -> Any:
     return transaction
 
 
-@plant("lineage.store:_copy_database")
+@plant("lineage.store:_keep_copy")
 def copy_of_the_old_format_written_under_its_final_name(_: Any) -> Any:
     """Half of the file as it was passes for all of it, and is not made again."""
-    return copy_database
+    return lambda path, copy: None if copy.exists() else copy_database(path, copy)
 
 
 # --- shown by a power cut ---
@@ -177,7 +177,7 @@ def pack_not_synced(_: Any) -> Any:
     return publish
 
 
-@plant("lineage.store:connect")
+@plant("lineage.connections:connect")
 def journal_taken_for_litter(connect: Any) -> Any:
     """Who opens a project removes the journal that lies beside it, and with it what would be taken back."""
 

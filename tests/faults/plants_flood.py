@@ -108,3 +108,9 @@ def an_edge_in_twenty_is_lost(insert: Callable[..., None]) -> object:
 @plant("lineage.database:queued_lock")
 def whoever_comes_back_is_first_again(_: object) -> object:
     return lambda path, _queue, **how: file_lock(path, **how)
+
+
+@plant("lineage.database:turn_to_look")
+def who_looks_takes_no_turn(_: object) -> object:
+    """SQLite's own waiting: it looks again each tenth of a second, and may find a writer there each time."""
+    return _no_lock

@@ -13,22 +13,28 @@ from lineage.migrations import scripts, statements
 Function = Callable[..., Any]
 
 
-@plant("lineage.store:check_format")
+@plant("lineage.database:check_format")
 def newer_format_that_is_opened(_: Function) -> Function:
     """It reads what it does not know."""
     return lambda connection, path, newest: None
 
 
-@plant("lineage.store:_copy_database")
+@plant("lineage.store:_keep_copy")
 def upgrade_that_keeps_no_copy(_: Function) -> Function:
     """There is no way back."""
     return lambda path, copy: None
 
 
-@plant("lineage.store:_free_name")
+@plant("lineage.store:_name_of_copy")
 def upgrade_that_writes_over_a_copy(_: Function) -> Function:
     """The way back of an earlier upgrade goes."""
-    return lambda path: path
+    return lambda draft, copy: copy
+
+
+@plant("lineage.store:_name_of_copy")
+def upgrade_that_adds_a_copy_at_each_try(_: Function) -> Function:
+    """One that is refused again and again fills the folder."""
+    return lambda draft, copy: copy.with_name(f"{copy.name}.{draft.name}")
 
 
 @plant("lineage.store:migrate")

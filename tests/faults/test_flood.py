@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -33,7 +34,7 @@ from lineage.blobs import BlobFolder
 from lineage.system import is_locked
 
 FLOOD = pytest.mark.faults("P4 P5", "F42", "eight writers, a reader, a deleter and a gc at once")
-TURN = pytest.mark.faults("P4 P5", "F46", "gc gets its turn among writers that never pause, and they theirs")
+TURN = pytest.mark.faults("P4 P5", "F46", "gc and readers get their turn among writers that never pause")
 NAMES = ("data", "model", "eval")
 SHORT, LONG = 3, 201
 """Logs of a writer to the names that are kept; as many go to one that is deleted from."""
@@ -204,6 +205,35 @@ def check_queue(project: lineage.Project, bug: Bug | None = None) -> int:
     return 1
 
 
+def hold_all(door: Connection, path: Path) -> None:
+    """Keep everybody from reading, as who commits does: more than SQLite keeps in memory is written ahead."""
+    project = lineage.open(path)
+    with project.batch():
+        project.log_artifact(draft("held", {f"{number}": f"{number:03}" * 4_000 for number in range(500)}))
+        at_the_word(door)
+
+
+def check_looks(project: lineage.Project, bug: Bug | None = None) -> int:
+    """Fail unless who cannot read takes his turn among the writers: before those who come after him."""
+    project.log_artifact(draft("d", {"a": "1"}))
+    hasty = lineage.open(project.file, timeout=0)
+    seen: list[str] = []
+    look = threading.Thread(target=lambda: seen.append(project.version("d").reference), daemon=True)
+    with in_the_environment(bug), started((with_the_bug, hold_all, project.file)) as [(_, door)]:
+        assert heard(door) == "ready"
+        with planted(bug):
+            look.start()
+            _wait_until_locked(project.blob_folder / "turn.lock")
+            with pytest.raises(lineage.BusyError):
+                hasty.start_run()
+            assert not seen
+            door.send("go")
+            heard(door)
+            look.join(HANG)
+    assert seen == ["d:v0"]
+    return 1
+
+
 def _wait_until_locked(path: Path) -> None:
     give_up = time.monotonic() + HANG
     while not (path.exists() and is_locked(path)):
@@ -253,12 +283,19 @@ def test_gc_that_waits_gets_its_turn(project: lineage.Project, ledger: Ledger) -
 
 
 @TURN
+def test_look_takes_its_turn_among_the_writers(project: lineage.Project, ledger: Ledger) -> None:
+    """Beside writers that never pause SQLite would let it wait for seconds."""
+    ledger.case(check_looks(project))
+
+
+@TURN
 @pytest.mark.parametrize(
     ("bug", "check"),
     [
         (plants_flood.new_logs_pass_by_a_waiting_gc, check_turns),
         (plants_flood.logs_do_not_keep_gc_out, check_turns),
         (plants_flood.whoever_comes_back_is_first_again, check_queue),
+        (plants_flood.who_looks_takes_no_turn, check_looks),
     ],
     ids=lambda one: getattr(one, "name", ""),
 )
@@ -269,7 +306,7 @@ def test_bug_in_the_gate_is_caught(
     bug: Bug,
     check: Callable[[lineage.Project, Bug | None], int],
 ) -> None:
-    """A gc or a writer that starves, and a gc that does not wait, are found."""
+    """A gc, a writer or a reader that starves, and a gc that does not wait, are found."""
     monkeypatch.setitem(globals(), "HANG", 5.0)
 
     with ledger.catches(bug.name):

@@ -131,12 +131,16 @@ def test_older_format_once_check_sees_an_upgrade_done_twice(tmp_path: Path, ledg
 def check_copy(folder: Path, bug: Bug | None = None) -> None:
     """Upgrade, go back, log with the old library's file, upgrade again: each file as it was is kept."""
     path = restored(folder)
+    before = shutil.copy2(path, folder / "before")
     old = rows_of(path)
     with planted(bug):
         lineage.open(path)
         copy = path.with_name("old.lineage.format1")
         assert copy.exists()
         assert (format_of(copy), rows_of(copy)) == (1, old)
+        shutil.copy2(before, path)  # as if it had been killed before it was done
+        lineage.open(path)
+        assert len(list(folder.glob("*.format*"))) == 1
         shutil.copy2(copy, path)
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE run SET notes = 'written by the old library'")
@@ -162,7 +166,13 @@ def test_upgrade_keeps_the_file_as_it_was(tmp_path: Path, ledger: Ledger) -> Non
 
 @COPY
 @pytest.mark.parametrize(
-    "bug", [bugs.upgrade_that_keeps_no_copy, bugs.upgrade_that_writes_over_a_copy], ids=lambda bug: bug.name
+    "bug",
+    [
+        bugs.upgrade_that_keeps_no_copy,
+        bugs.upgrade_that_writes_over_a_copy,
+        bugs.upgrade_that_adds_a_copy_at_each_try,
+    ],
+    ids=lambda bug: bug.name,
 )
 def test_upgrade_copy_check_sees(tmp_path: Path, ledger: Ledger, bug: Bug) -> None:
     """An upgrade without a way back does not pass."""
