@@ -131,6 +131,30 @@ def test_log_by_eight_processes_takes_turns(project: lineage.Project) -> None:
     assert most < len(order) // 2  # one that starves waits for all of the others'
 
 
+def log_more(door: Connection, path: Path, number: int, count: int) -> None:
+    """Add to the newest version again and again, each time so much that the listing is made before the lock is held."""
+    project = lineage.open(path)
+    at_the_word(door)
+    for turn in range(count):
+        more = lineage.Artifact("all", type="dataset", incremental=True)
+        for part in range(300):
+            more.add_reference(f"s3://bucket/{number}/{turn}/{part}", f"{number}/{turn}/{part}")
+        project.log_artifact(more)
+
+
+def test_log_of_incremental_drafts_by_four_processes_loses_no_file(project: lineage.Project) -> None:
+    """Whoever finds a newer version than the one he added to adds to that."""
+    count = 5
+
+    with started(*[(log_more, project.file, number, count) for number in range(4)]) as crew:
+        together(crew)
+        for _, door in crew:
+            heard(door)
+
+    sizes = [version.file_count for version in project.versions(artifact="all", order="number")]
+    assert sizes == [300 * (turn + 1) for turn in range(4 * count)]
+
+
 def hold_batch(door: Connection, path: Path) -> None:
     """Hold the writer lock until told to go."""
     project = lineage.open(path)
