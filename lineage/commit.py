@@ -186,7 +186,11 @@ def _put_listing(
         return None, put_listing(ahead, entries)
     with store.database.read() as connection:
         newest = _newest(connection, draft.name)
-    merged = {entry.path: entry for entry in read_entries(store.database, newest)} if newest is not None else {}
+    merged = (
+        {entry.path: entry for entry in read_entries(store.database, newest, origin=False)}
+        if newest is not None
+        else {}
+    )
     merged.update({entry.path: entry for entry in entries})
     refuse_clashes(merged)
     return newest, put_listing(ahead, sorted(merged.values(), key=lambda entry: entry.path))
