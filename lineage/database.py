@@ -31,6 +31,7 @@ class _Session:
     writing: bool
     process: int
     after: dict[str, Callable[[], None]] = field(default_factory=dict)
+    undo: list[Callable[[], None]] = field(default_factory=list)
 
 
 _FIRST_LOOK: Final = 0.02
@@ -153,7 +154,7 @@ class Database:
         with translated(self.path):
             if session is None:
                 with self._lock(), self._connected(writing=True) as connection:
-                    with transaction(connection):
+                    with _undoing(_sessions()[self.path]), transaction(connection):
                         self._refuse_another(connection, writing=True)
                         if self._before is not None:
                             self._before(connection)
@@ -161,7 +162,7 @@ class Database:
                     for call in _sessions()[self.path].after.values():
                         call()
             else:
-                with _savepoint(session):
+                with _undoing(session), _savepoint(session):
                     yield session.connection
 
     def after_commit(self, name: str, call: Callable[[], None]) -> None:
@@ -173,6 +174,24 @@ class Database:
         if session is None or not session.writing:
             raise StateError("there is no write transaction that could be committed")
         session.after[name] = call
+
+    @contextmanager
+    def undoing(self, call: Callable[[], None]) -> Iterator[None]:
+        """Call this if the block fails, or if it ends well in a write block of this thread that is undone later.
+
+        It takes back what the block did outside of this file, which no rollback reaches.
+        """
+        session = self._session()
+        if session is not None and session.writing:
+            with _undoing(session):
+                session.undo.append(call)
+                yield
+            return
+        try:
+            yield
+        except BaseException:
+            call()
+            raise
 
     def _refuse_another(self, connection: sqlite3.Connection, *, writing: bool) -> None:
         if self._check is not None:
@@ -226,6 +245,18 @@ class Database:
             session = sessions.pop(self.path)
             if session.process == os.getpid():
                 connection.close()
+
+
+@contextmanager
+def _undoing(session: _Session) -> Iterator[None]:
+    """Take back, if the block fails, what was done outside of the file since it began, the last first."""
+    before = len(session.undo)
+    try:
+        yield
+    except BaseException:
+        while len(session.undo) > before and session.process == os.getpid():  # a forked child undoes nothing
+            session.undo.pop()()
+        raise
 
 
 @contextmanager

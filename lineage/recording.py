@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from lineage.adoption import adopt, origin_of
-from lineage.errors import ErrorKind, InvalidInputError, StateError
+from lineage.errors import ErrorKind, InvalidInputError, LineageError, StateError
 from lineage.graph import Key, refuse_cycle
 from lineage.handles import Version
 from lineage.records import OutsideUse
@@ -104,30 +104,54 @@ def noted_outside(
         return
     with store.database.read() as connection:
         use = OutsideUse(kind, store.path.stem, node, timestamp(), artifacts.project_uid(connection))
-    noted: list[Version] = []
-    try:
+    noted: list[tuple[Version, int | None]] = []
+
+    def take_back() -> None:
+        for version, ttl in reversed(noted):
+            _take_back(version, use, ttl)
+
+    with store.database.undoing(take_back):
         for version in foreign:
-            if _note(version, use):
-                noted.append(version)  # noqa: PERF401 (when one fails, those before it are taken back)
+            _note(version, use, noted)
         yield
-    except BaseException:
-        for version in noted:
-            version.forget_outside_use(use)
-        raise
 
 
-def _note(version: Version, use: OutsideUse) -> bool:
-    """Write the note, and return whether it is new; of what is not that project's own, or gone, there is none."""
+def _note(version: Version, use: OutsideUse, noted: list[tuple[Version, int | None]]) -> None:
+    """Write the note, and add to `noted` if it is new; of what is not that project's own, or gone, there is none."""
     with version._store.writing() as connection:  # noqa: SLF001 (handles are ours)
         found = artifacts.version_by_uid(connection, version.source().uid) if version.record.project is None else None
         if found is None:
-            return False
+            return
         (record,) = artifacts.version_records(connection, [found])
         if record.project is not None or record.deleted_at is not None:
-            return False
+            return
+        is_new = artifacts.insert_outside_use(connection, record.id, use)
         if use.kind == "linked":
             artifacts.update_version_ttl(connection, record.id, None)
-        return artifacts.insert_outside_use(connection, record.id, use)
+    if is_new:
+        noted.append((version, record.ttl))
+
+
+def _take_back(version: Version, use: OutsideUse, ttl: int | None) -> None:
+    """Take back the note of what was undone, and give the version the time to live again that a link ended.
+
+    Where that fails the note stays, which keeps too much and never too little; what undid the call is the error.
+    """
+    try:
+        with version._store.writing() as connection:  # noqa: SLF001 (handles are ours)
+            record = version._current(connection)  # noqa: SLF001 (handles are ours)
+            artifacts.delete_outside_use(connection, record.source, use)
+            if ttl is not None and record.ttl is None and not _is_linked(connection, record.source):
+                artifacts.update_version_ttl(connection, record.source, ttl)
+    except LineageError as error:
+        import logging  # noqa: PLC0415 (5 ms; only a project that cannot be written now comes here)
+
+        words = "%s keeps a note of what was undone here, which forget_outside_use takes back: %s"
+        logging.getLogger("lineage").warning(words, version.reference, error)
+
+
+def _is_linked(connection: sqlite3.Connection, version: int) -> bool:
+    return bool(artifacts.links_to(connection, version) or artifacts.outside_links_of(connection, [version]))
 
 
 def consume(connection: sqlite3.Connection, run: int, version: int, use_as: str | None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import draft
-from footprint import refused
+from footprint import refused, rows
 from invariants import assert_nothing_left_over, assert_store_sound
 from test_verify_repair import edit
 
@@ -120,6 +120,82 @@ def test_link_from_another_project_keeps_a_version(project: Project, other: Proj
         other.delete_artifact("raw")
     assert other.prune(keep_last=1, keep_tagged=False).versions == ()
     assert other.gc().blobs == 0
+
+
+def link_in_batch(project: Project, raw: Version) -> None:
+    """Link a version in a batch that is undone."""
+    with project.batch():
+        project.link(raw, "Best data")
+        raise InterruptedError
+
+
+def link_in_inner_batch(project: Project, raw: Version) -> None:
+    """Link a version in a batch that is undone, and leave the batch around it to be kept."""
+    with project.batch():
+        log(project)
+        with pytest.raises(InterruptedError):
+            link_in_batch(project, raw)
+        assert raw.outside_uses() == []
+    raise InterruptedError
+
+
+@pytest.mark.parametrize("link", [link_in_batch, link_in_inner_batch])
+def test_link_that_is_undone_with_its_batch_leaves_the_other_project_as_it_was(
+    project: Project, other: Project, raw: Version, link: Callable[[Project, Version], None]
+) -> None:
+    """The note goes, and the time to live that the link ended is there again."""
+    raw.update(ttl=timedelta(days=1))
+    before = rows(other.file)
+
+    with pytest.raises(InterruptedError):
+        link(project, raw)
+
+    assert "Best data" not in [artifact.name for artifact in project.artifacts()]
+    assert rows(other.file) == before
+
+
+def test_use_that_is_undone_with_its_batch_leaves_no_note(project: Project, raw: Version) -> None:
+    """A run that was never there is not told of."""
+    with pytest.raises(InterruptedError), project.batch(), project.start_run(id="r", use=[raw]):
+        raise InterruptedError
+
+    assert raw.outside_uses() == []
+
+
+def test_link_undone_in_a_batch_that_goes_on_can_be_made_again(project: Project, raw: Version) -> None:
+    """What was taken back is noted anew, and stays."""
+    with project.batch():
+        with pytest.raises(InterruptedError):
+            link_in_batch(project, raw)
+        project.link(raw, "Best data")
+
+    assert [use.node for use in raw.outside_uses()] == ["Best data"]
+
+
+def test_link_undone_beside_one_that_stays_does_not_let_the_version_expire(project: Project, raw: Version) -> None:
+    """The time to live stays ended as long as one link stands."""
+    raw.update(ttl=timedelta(days=1))
+
+    with project.batch():
+        project.link(raw, "Best data")
+        with pytest.raises(InterruptedError), project.batch():
+            project.link(raw, "All data")
+            raise InterruptedError
+
+    assert raw.refresh().ttl is None
+    assert [use.node for use in raw.outside_uses()] == ["Best data"]
+
+
+def test_note_that_cannot_be_taken_back_hides_no_error(
+    project: Project, other: Project, raw: Version, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What undid the batch is what the caller sees; the note that stays is told in the log."""
+    with pytest.raises(InterruptedError), project.batch():
+        project.link(raw, "Best data")
+        other.file.rename(other.file.with_suffix(".moved"))
+        raise InterruptedError
+
+    assert "raw:v0 keeps a note of what was undone here" in caplog.text
 
 
 def test_link_from_another_project_lets_go_when_told(project: Project, other: Project, raw: Version) -> None:
