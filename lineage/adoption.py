@@ -8,23 +8,40 @@ named there is one node of it.
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
-from lineage.errors import ConflictError, ErrorKind, NotFoundError
+from lineage.errors import ConflictError, ErrorKind, InvalidInputError, NotFoundError
 from lineage.records import VersionRecord
 from lineage.statements import artifacts, content
 from lineage.statements.artifacts import Origin
-from lineage.values import known_name, new_uid, timestamp
+from lineage.values import known_name, new_uid, project_name, timestamp
 
 
-def origin_of(connection: sqlite3.Connection, record: VersionRecord, called: str) -> Origin:
+def called(file: Path) -> str:
+    """Return what other projects call the project of this file: its name without the ending.
+
+    Raises:
+        InvalidInputError: No project may be called so.
+    """
+    try:
+        return project_name(file.stem)
+    except InvalidInputError as error:
+        message = f"{error}; rename {str(file)!r}, with its .blobs folder, before other projects share its versions"
+        raise InvalidInputError(message, kind=error.kind) from error
+
+
+def origin_of(connection: sqlite3.Connection, record: VersionRecord, file: Path) -> Origin:
     """Return the project that a version belongs to.
 
     Args:
         connection: Of the project that gave the record, which may itself have it from a third.
         record: The version.
-        called: What that project is called: the name of its file without the ending.
+        file: Of that project.
+
+    Raises:
+        InvalidInputError: The file's name can be no project's.
     """
-    return artifacts.origin(connection, record.name) or Origin(called, artifacts.project_uid(connection))
+    return artifacts.origin(connection, record.name) or Origin(called(file), artifacts.project_uid(connection))
 
 
 def adopt(connection: sqlite3.Connection, record: VersionRecord, origin: Origin) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from lineage.adoption import adopt, origin_of
+from lineage.adoption import adopt, called, origin_of
 from lineage.errors import ErrorKind, InvalidInputError, LineageError, StateError
 from lineage.graph import Key, refuse_cycle
 from lineage.handles import Version
@@ -84,7 +84,7 @@ def _adopted(connection: sqlite3.Connection, version: Version) -> int:
             raise StateError(message)
         version._check_live(other)  # noqa: SLF001
         (record,) = artifacts.version_records(other, [version.key.row])
-        origin = origin_of(other, record, home.path.stem)
+        origin = origin_of(other, record, home.path)
     return adopt(connection, record, origin)
 
 
@@ -96,6 +96,9 @@ def noted_outside(
 
     Before the block, so that nothing is linked that its own project would let go; what the block does not do is
     taken back. A project that cannot be written learns nothing.
+
+    Raises:
+        InvalidInputError: This project has a name that no other can note: what it notes must be readable there.
     """
     handles = (one for one in versions if isinstance(one, Version))
     foreign = [one for one in handles if one._store.path != store.path and not one._store.database.read_only]  # noqa: SLF001 (handles are ours)
@@ -103,7 +106,7 @@ def noted_outside(
         yield
         return
     with store.database.read() as connection:
-        use = OutsideUse(kind, store.path.stem, node, timestamp(), artifacts.project_uid(connection))
+        use = OutsideUse(kind, called(store.path), node, timestamp(), artifacts.project_uid(connection))
     noted: list[tuple[Version, int | None]] = []
 
     def take_back() -> None:

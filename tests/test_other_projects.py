@@ -449,6 +449,21 @@ def test_use_of_a_project_whose_name_no_reference_can_hold_is_refused(project: P
         project.record("r", consumed=[version])
 
 
+@pytest.mark.parametrize("name", [by_use, by_start, by_record, link_in_batch])
+def test_use_by_a_project_whose_name_no_other_can_note_is_refused(
+    tmp_path: Path, other: Project, raw: Version, name: Callable[[Project, Version], object]
+) -> None:
+    """Its file is to be renamed first; a note under that name would keep the other project from being merged."""
+    folder = tmp_path / "another"
+    folder.mkdir()
+    odd = lineage.open(folder / "exp #3.lineage")
+
+    with refused(other, InvalidInputError, "'exp #3' is no project name.*; rename '.*/exp #3.lineage'"):
+        name(odd, raw)
+
+    assert edges(odd) == []
+
+
 def test_use_of_names_that_are_too_long_together_is_refused(project: Project) -> None:
     """Both have to fit into one."""
     long = lineage.open("x" * 100 + ".lineage")
