@@ -327,6 +327,11 @@ def _note_reproduction(
     run = request.mover.run
     if run is not None and edges.producer(connection, version) != run:
         edges.insert_reproduced(connection, version, run, metadata, request.mover.at)
+    if request.only_if_better is not None:
+        metric = request.only_if_better[0]
+        if record.metadata.get(metric) != metadata[metric]:  # what latest names is what the next log must beat
+            artifacts.touch_version(connection, version, request.mover.at)
+            artifacts.update_version_metadata(connection, version, {**record.metadata, metric: metadata[metric]})
 
 
 def _prolong(connection: sqlite3.Connection, version: int, ttl: int | None, at: str) -> None:
@@ -342,16 +347,23 @@ def _with_metric(connection: sqlite3.Connection, name: str, metadata: JsonObject
     """Return the metadata with the metric in it, so that the next log has something to compare with.
 
     The run's summary alone would not do: a later checkpoint of the same run has the same summary.
+
+    Raises:
+        InvalidInputError: The metric is nowhere, or is no number.
     """
     if request.only_if_better is None:
         return metadata
-    metric = request.only_if_better[0]
-    value = _number(metadata.get(metric))
-    if value is None and request.mover.run is not None:
-        value = _number(runs.run_summary(connection, request.mover.run).get(metric))
-    if value is None:
+    metric, said = request.only_if_better[0], metadata
+    if metric not in said and request.mover.run is not None:
+        said = runs.run_summary(connection, request.mover.run)
+    if metric not in said:
         message = f"only_if_better: neither the metadata of {name!r} nor the run's summary has a number {metric!r}"
         raise InvalidInputError(message)
+    value = said[metric]
+    if value is None:  # NaN, in JSON
+        raise _NotBetterError
+    if _number(value) is None:
+        raise InvalidInputError(f"only_if_better: {metric!r} of {name!r} is {shown(value)}, and no number to compare")
     return {**metadata, metric: value}
 
 
@@ -365,11 +377,13 @@ def _is_better(connection: sqlite3.Connection, name: str, metadata: JsonObject, 
     metric, direction = better
     new = _number(metadata[metric])
     latest = artifacts.version_by_alias(connection, name, LATEST)
-    if latest is None or new is None:
-        return latest is None
+    if latest is None:
+        return True
     (record,) = artifacts.version_records(connection, [latest])
     old = _number(record.metadata.get(metric))
-    return old is None or (new > old if direction == "max" else new < old)
+    if old is None or new is None:
+        return old is None
+    return new > old if direction == "max" else new < old
 
 
 def _number(value: JsonValue) -> float | None:

@@ -313,8 +313,10 @@ class ActiveRun:
             tags: Labels for the version.
             description: For a file, folder or URI: words about the version.
             metadata: For a file, folder or URI: data about the version.
-            only_if_better: A metric of the metadata or the run's summary and its direction, as in
-                ``("iou", "max")``: log only what is better than ``latest``, and otherwise return None.
+            only_if_better: A metric of the metadata, or where that has none of the run's summary, and its direction,
+                as in ``("iou", "max")``: log only what beats the metadata of ``latest``, and otherwise return None.
+                NaN and None beat nothing; a `latest` without a number is beaten by any. The version keeps the metric:
+                also one that held this content already, so that ``latest`` stays what the next log must beat.
             force_new_version: Make a version also of content that is one already.
             progress: Told the bytes stored, for a progress bar.
 

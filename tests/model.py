@@ -211,6 +211,8 @@ class Model:
             number = same[-1]
             self.reproduce((found, number), run)
             artifact.versions[number].ttl = longer(artifact.versions[number], ttl)
+            if better is not None:
+                artifact.versions[number].metadata |= {better[0]: data[better[0]]}
         else:
             _, number = self.add(found, MVersion(merged, data, description, producer=run, ttl=ttl))
         self.name((found, number), aliases, tags)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -352,13 +352,49 @@ def test_log_only_if_better_takes_the_metric_from_the_run(project: lineage.Proje
     assert (first.metadata, third.metadata, third.reference) == ({"iou": 0.5}, {"iou": 0.6}, "m:v1")
 
 
-@pytest.mark.parametrize(
-    "metadata", [{}, {"iou": None}, {"iou": float("nan")}, {"iou": "0.5"}, {"iou": True}, {"iou": [1]}]
-)
-def test_log_only_if_better_without_a_number_is_refused(project: lineage.Project, metadata: dict[str, object]) -> None:
+def test_log_only_if_better_without_the_metric_is_refused(project: lineage.Project) -> None:
     """What cannot be compared is an error and not a silent no."""
     with refused(project, InvalidInputError, "neither the metadata of 'm' nor the run's summary has a number 'iou'"):
-        project.log_artifact(draft("m", {"a": "1"}, metadata=metadata), only_if_better=("iou", "max"))
+        project.log_artifact(draft("m", {"a": "1"}), only_if_better=("iou", "max"))
+
+
+@pytest.mark.parametrize("value", ["0.5", True, [1]])
+def test_log_only_if_better_by_what_is_no_number_is_refused(project: lineage.Project, value: object) -> None:
+    """Nor does the run's summary stand in for what the metadata says."""
+    with project.start_run() as run:
+        run.log({"iou": 0.9})
+        run.flush()
+        with refused(project, InvalidInputError, "only_if_better: 'iou' of 'm' is .*, and no number to compare"):
+            run.log_artifact(draft("m", {"a": "1"}, metadata={"iou": value}), only_if_better=("iou", "max"))
+
+
+@pytest.mark.parametrize("value", [None, float("nan")])
+@pytest.mark.parametrize("direction", ["max", "min"])
+def test_log_only_if_better_by_nan_is_not_better(
+    project: lineage.Project, value: object, direction: Literal["max", "min"]
+) -> None:
+    """A checkpoint whose metric came to nothing is none, whatever the run's summary says."""
+    with project.start_run() as run:
+        run.log({"iou": 0.9})
+        made = draft("m", {"a": "1"}, metadata={"iou": value})
+
+        assert run.log_artifact(made, only_if_better=("iou", direction)) is None
+
+
+def test_log_only_if_better_of_known_content_keeps_the_metric_that_made_it_latest(project: lineage.Project) -> None:
+    """The next log has to beat what was measured last, and not what the content was first logged with."""
+
+    def log(text: str, iou: float) -> lineage.Version | None:
+        made = draft("m", {"a": text}, metadata={"iou": iou, "text": text})
+        return project.log_artifact(made, only_if_better=("iou", "max"))
+
+    log("a", 0.5)
+    log("b", 0.6)
+    again = log("a", 0.7)
+
+    assert log("c", 0.65) is None
+    assert again is not None
+    assert (again.reference, again.metadata) == ("m:v0", {"iou": 0.7, "text": "a"})
 
 
 def test_log_that_is_not_better_can_be_logged_after_all(project: lineage.Project) -> None:

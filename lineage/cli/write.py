@@ -58,7 +58,7 @@ def _project_file(path: str | None) -> Path:
 @click.option("--ttl", callback=duration, metavar="TIME", help="Let it live so long, such as 12h, 30d or 8w.")
 @click.option("--run", metavar="RUN", envvar="LINEAGE_RUN_ID", help="The run that made it.  [env: LINEAGE_RUN_ID]")
 @click.option("--job-type", metavar="TYPE", help="Note a new run of this job type as what made it.")
-@click.option("--only-if-better", "better", metavar="METRIC:max|min", help="Only if its metadata beats latest.")
+@click.option("--only-if-better", "better", metavar="METRIC:max|min", help="Only if its metadata beats that of latest.")
 @click.option("--force-new-version", is_flag=True, help="Also if the artifact holds this content already.")
 def log(  # noqa: PLR0913, PLR0917 (options)
     settings: Settings,
