@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -171,13 +172,11 @@ class Project(Sharing):
             CycleError: An edge would close a cycle; the error names it.
             NotFoundError: There is no such run or version, or it was deleted.
         """
-        name = run.id if isinstance(run, Run | ActiveRun) else self.run(prose(run, "run")).id
+        name = self._id_of(run)
         roles = {one: role and label(role, "use_as") for one, role in _roles(consumed).items()}
         inputs, outputs = listed_versions(consumed, "consumed"), listed_versions(produced, "produced")
         with noted_outside(self._store, inputs, "consumed", name), self._store.writing() as connection:
-            key = find_run(connection, name)
-            if runs.run_records(connection, [key])[0].deleted_at is not None:
-                raise NotFoundError(f"run {name!r} was deleted", kind=ErrorKind.RUN_NOT_FOUND)
+            key = _live_run(connection, name)
             for version in inputs:
                 consume(connection, key, named_version(connection, self._store, version), roles.get(version))
             for version in outputs:
@@ -191,6 +190,7 @@ class Project(Sharing):
         type: str | None = None,
         *,
         only_if_better: None = None,
+        run: str | Run | ActiveRun | None = None,
         **options: Unpack[LogOptions],
     ) -> Version: ...
 
@@ -202,6 +202,7 @@ class Project(Sharing):
         type: str | None = None,
         *,
         only_if_better: Better,
+        run: str | Run | ActiveRun | None = None,
         **options: Unpack[LogOptions],
     ) -> Version | None: ...
 
@@ -217,22 +218,51 @@ class Project(Sharing):
         metadata: object = None,
         only_if_better: Better | None = None,
         force_new_version: bool = False,
+        run: str | Run | ActiveRun | None = None,
         progress: Progress | None = None,
     ) -> Version | None:
-        """Log a version that no run produced, such as data that was always there; see ActiveRun.log_artifact."""
+        """Log a version that no run produced, such as data that was always there; see ActiveRun.log_artifact.
+
+        With `run` it is logged as that run would log it, also a finished one, or one of another process.
+
+        Raises:
+            NotFoundError: There is no such run, or it was deleted.
+        """
+        name_of_run = None if run is None else self._id_of(run)
+
+        def check(connection: sqlite3.Connection) -> None:
+            if name_of_run is not None:
+                _live_run(connection, name_of_run)
+
+        mover, step = self._as_run(name_of_run)
         request = checked_request(
             LogRequest(
-                Mover.now(),
+                mover,
                 aliases=listed(aliases, "aliases"),
                 tags=listed(tags, "tags"),
                 only_if_better=only_if_better,
                 force_new_version=force_new_version,
+                step=step,
                 progress=progress,
+                before=check,
+                then=lambda connection, _: check(connection),
             )
         )
         with as_draft(artifact, name, type, description, metadata, default="") as draft:
             record = log_draft(self._store, draft, request)
         return None if record is None else Version(self._store, record)
+
+    def _id_of(self, run: str | Run | ActiveRun) -> str:
+        return run.id if isinstance(run, Run | ActiveRun) else self.run(prose(run, "run")).id
+
+    def _as_run(self, run: str | None) -> tuple[Mover, int | None]:
+        """Return who logs for a run, and the last step of it; without one, whoever runs this program."""
+        if run is None:
+            return Mover.now(), None
+        with self._store.database.read() as connection:
+            key = _live_run(connection, run)
+            step = runs.run_next_step(connection, key)
+        return Mover.now(key), step - 1 if step else None
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -439,6 +469,13 @@ class Project(Sharing):
             progress: Told the bytes checked.
         """
         return verification.repair(self._store, dry_run=dry_run, progress=callback(progress))
+
+
+def _live_run(connection: sqlite3.Connection, name: str) -> int:
+    key = find_run(connection, name)
+    if runs.is_deleted(connection, key):
+        raise NotFoundError(f"run {name!r} was deleted", kind=ErrorKind.RUN_NOT_FOUND)
+    return key
 
 
 def _roles(consumed: Iterable[AnyVersion] | Mapping[AnyVersion, str | None]) -> Mapping[AnyVersion, str | None]:

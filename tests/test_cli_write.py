@@ -153,6 +153,42 @@ def test_log_with_a_run_that_is_not_there_logs_nothing(filled: lineage.Project) 
     assert call("ls", "extra").code == 3
 
 
+def test_log_with_run_of_known_content_notes_that_it_was_reproduced(project: lineage.Project) -> None:
+    """A run that comes later made it once more, also the one that used it; what was there first has no producer."""
+    Path("w").write_text("w")
+    good("log", "w", "raw")
+    project.start_run(name="copier", use=["raw"]).finish()
+    project.start_run(name="maker").finish()
+
+    assert call("log", "w", "raw", "--run", "copier").lines == ["raw:v0"]
+    assert call("log", "w", "raw", "--run", "maker").lines == ["raw:v0"]
+
+    assert project.version("raw").logged_by() is None
+    assert [run.name for run in project.version("raw").reproduced_by()] == ["copier", "maker"]
+
+
+def test_log_with_run_keeps_its_step_and_metric(project: lineage.Project) -> None:
+    """It is logged as the run itself would log it."""
+    Path("w").write_text("w")
+    with project.start_run(name="train") as run:
+        run.log({"iou": 0.5})
+
+    good("log", "w", "model", "--run", "train", "--only-if-better", "iou:max")
+
+    version = project.version("model")
+    assert (version.metadata, version.record.step) == ({"iou": 0.5}, 0)
+
+
+def test_log_with_a_run_that_was_deleted_logs_nothing(filled: lineage.Project) -> None:
+    """What is gone makes nothing any more."""
+    Path("w").write_text("w")
+    run = filled.run("train-1")
+    run.delete()
+
+    assert call("log", "w", "extra", "--run", run.id).code == 3
+    assert call("ls", "extra").code == 3
+
+
 def test_log_takes_the_run_of_the_environment(filled: lineage.Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within `lineage run` the run need not be said; --job-type makes another."""
     Path("w").write_text("w")

@@ -96,17 +96,11 @@ def _logged(
     project: Project, draft: Artifact, run: str | None, job_type: str | None, how: dict[str, Any]
 ) -> Version | None:
     version: Version | None
-    if job_type is not None:
+    if job_type is None:
+        version = project.log_artifact(draft, run=run, **how)
+    else:
         with project.start_run(job_type) as active:
             version = active.log_artifact(draft, **how)
-    elif run is None:
-        version = project.log_artifact(draft, **how)
-    else:
-        with project.batch():  # the version and who made it, or neither
-            project.run(run)
-            version = project.log_artifact(draft, **how)
-            if version is not None:
-                project.record(run, produced=[version])
     return version
 
 
