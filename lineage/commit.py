@@ -248,11 +248,15 @@ def _name(connection: sqlite3.Connection, artifact: int, version: int, request: 
 
 
 def _check_artifact(connection: sqlite3.Connection, draft: Artifact) -> None:
-    """Refuse a draft whose name is that of a collection, or of an artifact of another type."""
+    """Refuse a draft whose name is that of a collection, or of an artifact of another type, be it a deleted one.
+
+    The versions of a deleted artifact stay in the lineage: another type would be theirs too.
+    """
     row = artifacts.artifact_row(connection, draft.name)
-    if row is not None and row[2] is None and row[1] != draft.type:
+    if row is not None and row[1] != draft.type:
+        there = "already exists" if row[2] is None else "was deleted, and its versions stay in the lineage,"
         message = (
-            f"artifact {draft.name!r} already exists with type {row[1]!r}; "
+            f"artifact {draft.name!r} {there} with type {row[1]!r}; "
             f"log it with that type, or choose another name for type {draft.type!r}"
         )
         raise InvalidInputError(message, kind=ErrorKind.TYPE_CLASH)
@@ -287,7 +291,7 @@ def _artifact(connection: sqlite3.Connection, draft: Artifact, mover: Mover) -> 
     if row is None:
         return artifacts.insert_artifact(connection, new_uid(), draft.name, draft.type, mover.at)
     if row[2] is not None:
-        artifacts.revive_artifact(connection, row[0], draft.type)
+        artifacts.revive_artifact(connection, row[0], row[1])
     return row[0]
 
 

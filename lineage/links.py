@@ -45,11 +45,12 @@ def _shelf(connection: sqlite3.Connection, collection: str, source: VersionRecor
     if not artifacts.is_collection(connection, key):
         message = f"{collection!r} is an artifact, and not a collection of links; choose another name"
         raise ConflictError(message, kind=ErrorKind.NAME_TAKEN)
-    if deleted_at is not None:
-        artifacts.revive_artifact(connection, key, source.type)
-    elif type_ != source.type:
-        message = f"collection {collection!r} holds type {type_!r}; {source.reference} has type {source.type!r}"
+    if type_ != source.type:
+        holds = "holds" if deleted_at is None else "was deleted, and keeps"
+        message = f"collection {collection!r} {holds} type {type_!r}; {source.reference} has type {source.type!r}"
         raise InvalidInputError(message, kind=ErrorKind.TYPE_CLASH)
+    if deleted_at is not None:
+        artifacts.revive_artifact(connection, key, type_)
     return key
 
 

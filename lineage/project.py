@@ -346,7 +346,7 @@ class Project(Sharing):
     def delete_artifact(self, name: str, *, delete_aliases: bool = False, override: bool = False) -> None:
         """Delete an artifact with all its versions; their nodes and edges stay, marked deleted.
 
-        Logging under the name again goes on with the numbers.
+        Logging under the name again goes on with the numbers, and with the type: that of the deleted versions too.
 
         Raises:
             NotFoundError: There is none of this name.

@@ -191,7 +191,7 @@ class Model:
         found = self.find(name)
         if found is not None and self.artifacts[found].collection:
             raise Refused("InvalidInputError")
-        if found is not None and not self.artifacts[found].deleted and self.artifacts[found].type != type:
+        if found is not None and self.artifacts[found].type != type:
             raise Refused("InvalidInputError")
         data = dict(metadata or {})
         if better is not None and not self._is_better(found, data, better):
@@ -200,7 +200,7 @@ class Model:
             self.artifacts.append(MArtifact(name, type))
             found = len(self.artifacts) - 1
         artifact = self.artifacts[found]
-        artifact.type, artifact.deleted = type, False
+        artifact.deleted = False
         live = artifact.live()
         merged = {**artifact.versions[live[-1]].files, **files} if incremental and live else dict(files)
         folders = {path[:place] for path in merged for place, sign in enumerate(path) if sign == "/"}
@@ -286,10 +286,9 @@ class Model:
         shelf = self.artifacts[found]
         if not shelf.collection:
             raise Refused("ConflictError")
-        if shelf.deleted:
-            shelf.type, shelf.deleted = type, False
         if shelf.type != type:
             raise Refused("InvalidInputError")
+        shelf.deleted = False
         same = [link for link in self.links(key) if link[0] == found]
         link = same[0] if same else self.add(found, MVersion(self.version(key).files, {}, None, source=key))
         self.name(link, aliases, ())

@@ -134,6 +134,16 @@ def test_log_without_type_takes_the_artifacts(project: lineage.Project) -> None:
     assert call("log", "w", "model", "--type", "dataset").code == 2
 
 
+def test_log_under_a_deleted_name_takes_the_type_it_had(project: lineage.Project) -> None:
+    """Its versions stay in the lineage, and it is one artifact with them."""
+    Path("w").write_text("w")
+    good("log", "w", "model", "--type", "model")
+    good("rm", "model", "-y")
+
+    assert good("log", "w", "model").lines == ["model:v1"]
+    assert project.artifact("model").type == "model"
+
+
 def test_log_with_run_notes_the_producer(filled: lineage.Project) -> None:
     """A run that is there, also a finished one, becomes the producer."""
     Path("w").write_text("w")

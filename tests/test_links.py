@@ -409,13 +409,15 @@ def test_log_under_the_name_of_a_deleted_collection_is_refused(project: Project,
 
 
 def test_link_into_a_deleted_collection_takes_it_into_use_again(project: Project, model: Version) -> None:
-    """Numbers go on, and another type may lie there now."""
+    """Numbers go on, and the type stays that of the links which were there."""
     project.link(model, "C")
     project.delete_artifact("C")
     project.log_artifact(draft("d", {"a": "1"}))
 
-    assert project.link("d", "C").reference == "C:v1"
-    assert project.artifact("C").type == "dataset"
+    with refused(project, InvalidInputError, "'C' was deleted, and keeps type 'model'; d:v0 has type 'dataset'"):
+        project.link("d", "C")
+
+    assert project.link(model, "C").reference == "C:v1"
     assert_store_sound(project)
 
 

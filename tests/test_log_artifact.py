@@ -287,14 +287,17 @@ def test_log_under_a_name_of_another_type_is_refused(project: lineage.Project) -
         project.log_artifact(draft("d", {"a": LARGE}, type="model"))
 
 
-def test_log_under_a_deleted_name_may_give_it_another_type(project: lineage.Project) -> None:
-    """A name that was deleted is free for another type, and its numbers go on."""
+def test_log_under_a_deleted_name_goes_on_with_its_type(project: lineage.Project) -> None:
+    """What was deleted stays in the lineage as what it was: another type would be that of its versions too."""
     log(project, "d", "1")
     project.delete_artifact("d")
+    message = "artifact 'd' was deleted, and its versions stay in the lineage, with type 'dataset'; log it with that"
 
-    version = project.log_artifact(draft("d", {"a": "1"}, type="model"))
+    with refused(project, InvalidInputError, message, ErrorKind.TYPE_CLASH):
+        project.log_artifact(draft("d", {"a": "1"}, type="model"))
 
-    assert (version.reference, version.type) == ("d:v1", "model")
+    version = log(project, "d", "1")
+    assert (version.reference, version.type) == ("d:v1", "dataset")
 
 
 # --- only if better ---

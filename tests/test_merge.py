@@ -265,6 +265,15 @@ def test_merge_does_not_delete_what_was_deleted_there(ours: lineage.Project, the
     assert_store_sound(ours, strays=False)
 
 
+def test_merge_takes_in_what_a_project_was_before_it_deleted_a_name(ours: lineage.Project, tmp_path: Path) -> None:
+    """The name goes on with the type it had, so nothing disagrees."""
+    ours.pack(tmp_path / "before.lineage")
+    ours.delete_artifact("model", delete_aliases=True)
+    add(ours, "new")
+
+    assert ours.merge(tmp_path / "before.lineage").deleted_here == ("model:v0",)
+
+
 def test_merge_revives_a_name_for_what_is_new(ours: lineage.Project, theirs: lineage.Project) -> None:
     """A version that was never here comes under the name, with the next number, and is its latest."""
     add(theirs, "new")

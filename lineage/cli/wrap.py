@@ -102,7 +102,7 @@ def _output(project: Project, text: str) -> _Output:
         raise InvalidInputError(message)
     known = type_of(project, artifact_name(name), None)
     chosen = label(type, "artifact type") if colon else known
-    found = list(project.artifacts({"name": name}))
+    found = list(project.artifacts({"name": name}, include_deleted=True))
     if any(record.collection for record in found):
         raise InvalidInputError(f"--log {text!r}: {name!r} is a collection of links", kind=ErrorKind.NAME_TAKEN)
     if chosen != known and found:

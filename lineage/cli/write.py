@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import click
 
 import lineage
-from lineage import Artifact, InvalidInputError, NotFoundError, Project, Version
+from lineage import Artifact, InvalidInputError, Project, Version
 from lineage.cli.context import Settings, command, duration, object_of, source_of
 from lineage.cli.output import emit, emit_document, note, progress, words
 
@@ -130,13 +130,10 @@ def better_of(text: str | None) -> tuple[str, Literal["max", "min"]] | None:
 
 
 def type_of(project: Project, name: str, type: str | None) -> str:
-    """Return the type to log an artifact with: the one given, else its own, else ``unspecified``."""
+    """Return the type to log an artifact with: the one given, else its own, also if deleted, else ``unspecified``."""
     if type is not None:
         return type
-    try:
-        return project.artifact(name).type
-    except NotFoundError:
-        return _UNSPECIFIED
+    return next((known.type for known in project.artifacts({"name": name}, include_deleted=True)), _UNSPECIFIED)
 
 
 def _named(project: Project, name: str, type: str | None, description: str | None, metadata: object) -> Artifact:
