@@ -193,26 +193,32 @@ def test_log_with_a_ttl_keeps_it(project: lineage.Project) -> None:
     ],
 )
 def test_ttl_sets_how_long_a_version_lives(filled: lineage.Project, time: str, ttl: timedelta | None) -> None:
-    """In a pipe it answers in seconds."""
+    """It answers with what it takes itself."""
     filled.version("model:v0").update(ttl=timedelta(days=1))
 
     answer = good("ttl", "model:v0", time)
 
-    assert answer.lines == ["none" if ttl is None else str(int(ttl.total_seconds()))]
     assert filled.version("model:v0").ttl == ttl
     assert good("ttl", "model:v0").out == answer.out
+    assert good("ttl", "model:v0", *answer.lines).out == answer.out
+    assert filled.version("model:v0").ttl == ttl
 
 
-def test_ttl_tells_a_person_days(filled: lineage.Project) -> None:
-    """As durations of runs are told."""
-    assert seen("ttl", "model:v0", "30d").out == "30d00h\n"
+def test_ttl_is_told_in_the_largest_unit_that_is_exact(filled: lineage.Project) -> None:
+    """To a person as to a program."""
+    assert seen("ttl", "model:v0", "30d").out == "30d\n"
+    assert good("ttl", "model:v0", "1.5h").lines == ["90m"]
+    assert good("ttl", "model:v0", "61s").lines == ["61s"]
     assert seen("ttl", "model:v1").out == "none\n"
 
 
 @pytest.mark.parametrize("time", ["30", "d", "-1d", "1y", "0s", "999999999w"])
 def test_ttl_refuses_what_is_no_time(filled: lineage.Project, time: str) -> None:
     """Nothing is changed."""
-    assert call("ttl", "model:v0", "--", time).code == 2
+    answer = call("ttl", "model:v0", "--", time)
+
+    assert answer.code == 2
+    assert "timedelta" not in answer.err
     assert filled.version("model:v0").ttl is None
 
 
@@ -264,11 +270,11 @@ def test_show_of_a_linked_version_lists_its_links(linked: lineage.Project) -> No
 
 
 def test_show_of_a_version_that_expires_tells_the_time_to_live(filled: lineage.Project) -> None:
-    """In seconds in a pipe."""
+    """As `lineage ttl` does."""
     good("ttl", "model:v0", "1h")
 
-    assert "time to live  3600" in good("show", "model:v0").lines
-    assert "time to live  1h00m" in seen("show", "model:v0").out
+    assert "time to live  1h" in good("show", "model:v0").lines
+    assert "time to live  1h" in seen("show", "model:v0").out
 
 
 def test_show_of_another_projects_version_says_whose_it_is(foreign: lineage.Project) -> None:

@@ -300,6 +300,12 @@ def test_get_downloads_a_part_to_a_folder(filled: lineage.Project) -> None:
     assert [path.name for path in Path("here").rglob("*") if path.is_file()] == ["c.txt"]
 
 
+def test_get_checkout_has_a_folder_of_its_own(filled: lineage.Project) -> None:
+    """The help names the one that is made to hold nothing else."""
+    assert good("get", "data", "--checkout").lines == ["artifacts/data"]
+    assert "with --checkout ./artifacts/NAME]" in " ".join(good("get", "--help").out.split())
+
+
 def test_get_checkout_removes_other_files(filled: lineage.Project) -> None:
     """The folder holds the version and nothing else."""
     Path("here").mkdir()
@@ -531,6 +537,12 @@ def test_rm_asks_a_person(filled: lineage.Project, answer: str, code: int, left:
     assert len(filled.artifacts()) == left
 
 
+@pytest.mark.parametrize("name", ["rm", "prune"])
+def test_help_says_that_a_script_is_not_asked(name: str) -> None:
+    """What a person is asked, a script is not."""
+    assert "without a terminal nobody is asked" in " ".join(good(name, "--help").out.split())
+
+
 def test_rm_does_not_ask_if_told_so(filled: lineage.Project) -> None:
     """--yes is for people, too."""
     assert seen("rm", "scores", "--yes").out == "deleted artifact scores (1 version)\n"
@@ -713,3 +725,29 @@ def test_repair_that_leaves_errors_exits_with_ten(filled: lineage.Project) -> No
 def test_repair_answers_with_a_document(filled: lineage.Project) -> None:
     """--json holds actions and what remains."""
     assert checked(call("repair", "--json"), "repair") == {"dry_run": True, "ok": True, "actions": [], "remaining": []}
+
+
+# --- sizes -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["merge", "fill"])
+@pytest.mark.parametrize(
+    ("size", "said"), [("10KB", "10000 are allowed"), ("10000", "10000 are allowed"), ("many", "no number of bytes")]
+)
+def test_size_is_told_in_the_same_way_everywhere(
+    filled: lineage.Project, tmp_path: Path, name: str, size: str, said: str
+) -> None:
+    """As `verify --max-bytes` takes it."""
+    filled.pack(tmp_path / "theirs.lineage")
+
+    answer = call("--project", filled.file, name, tmp_path / "theirs.lineage", "--max-size", size)
+
+    assert (answer.code, said in answer.err) == (2, True)
+    good("--project", filled.file, name, tmp_path / "theirs.lineage", "--max-size", "1GiB")
+
+
+def test_verify_of_no_bytes_at_a_time_is_refused_in_the_words_of_the_option(filled: lineage.Project) -> None:
+    """It would never come to an end."""
+    answer = call("verify", "--max-bytes", "0")
+
+    assert (answer.code, "'0' is too little" in answer.err) == (2, True)

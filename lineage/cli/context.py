@@ -172,15 +172,37 @@ def duration(_: click.Context, __: click.Parameter, value: str | None) -> timede
         raise click.BadParameter(f"{value!r} is longer than the calendar.") from error
 
 
-def byte_count(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    """Return the bytes of an option, such as 500MB or 2GiB."""
-    if value is None:
-        return None
-    match = _BYTES.fullmatch(value)
-    if match is None:
-        raise click.BadParameter(f"{value!r} is no number of bytes: give such as 500MB, 2GiB or 1000000.")
-    power = "kmgt".find(match[2].lower()) + 1 if match[2] else 0
-    return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
+def lifetime_of(context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
+    """Return the time to live of an option, such as 30d."""
+    time = duration(context, parameter, value)
+    if time == timedelta():
+        raise click.BadParameter(f"{value!r} is no time to live: give more than nothing, such as 30d.")
+    return time
+
+
+def byte_count(
+    least: int = 0, default: int | None = None
+) -> Callable[[click.Context, click.Parameter, str | None], int | None]:
+    """Return the callback that reads the bytes of an option, such as 500MB or 2GiB.
+
+    Args:
+        least: What is refused below.
+        default: What it is if it was not said.
+    """
+
+    def read(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+        if value is None:
+            return default
+        match = _BYTES.fullmatch(value)
+        if match is None:
+            raise click.BadParameter(f"{value!r} is no number of bytes: give such as 500MB, 2GiB or 1000000.")
+        power = "kmgt".find(match[2].lower()) + 1 if match[2] else 0
+        count = int(float(match[1]) * (1024 if match[3] else 1000) ** power)
+        if count < least:
+            raise click.BadParameter(f"{value!r} is too little: give such as 500MB, 2GiB or 1000000.")
+        return count
+
+    return read
 
 
 def complete_names(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

@@ -16,7 +16,7 @@ _DECLINED: Final = 1
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask a person, on a terminal only; who says no ends the command.
+    """Ask a person, on a terminal only: a script is taken at its word. Who says no ends the command.
 
     Raises:
         Exit: Somebody said no.
@@ -45,7 +45,7 @@ class _Target:
 @click.option("--delete-aliases", is_flag=True, help="Also if aliases name it, or links stand for it.")
 @click.option("--delete-versions", is_flag=True, help="Of a run: also the versions it produced.")
 @click.option("--force", "--override", "force", is_flag=True, help="Also if protected aliases name it.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask; without a terminal nobody is asked.")
 def rm(settings: Settings, nodes: tuple[str, ...], kind: str | None, yes: bool, **how: bool) -> None:  # noqa: FBT001 (an option)
     """Delete versions, runs or whole artifacts, all or none.
 
@@ -138,7 +138,7 @@ def _delete(project: Project, target: _Target, *, delete_aliases: bool, delete_v
 @click.option("--keep-tagged/--no-keep-tagged", default=True, help="Keep what bears a tag.  [default: keep]")
 @click.option("--keep-used/--no-keep-used", default=True, help="Keep what a run consumed.  [default: keep]")
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would go.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask; without a terminal nobody is asked.")
 def prune(settings: Settings, artifact: str | None, dry_run: bool, yes: bool, **rules: Any) -> None:  # noqa: ANN401, FBT001 (options)
     """Delete the versions that no rule keeps.
 

@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 def _download_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add what ``get`` and ``use`` take."""
     for option in (
-        click.option("--checkout", is_flag=True, help="Remove every other file from the folder."),
+        click.option("--checkout", is_flag=True, help="Remove every other file from DIR."),
         click.option("--path-prefix", metavar="PREFIX", help='Only files whose path begins so, as in "images/".'),
-        click.option("--to", "folder", metavar="DIR", help="The folder.  [default: ./artifacts/NAME:VERSION]"),
+        click.option(
+            "--to",
+            "folder",
+            metavar="DIR",
+            help="The folder.  [default: ./artifacts/NAME:VERSION, with --checkout ./artifacts/NAME]",
+        ),
         click.argument("reference", metavar="REF", shell_complete=complete_names),
     ):
         function = option(function)

@@ -9,7 +9,7 @@ import click
 
 from lineage import AliasEvent, ErrorKind, InvalidInputError, Project, Reference, Run, Version
 from lineage.cli.ask import run_names
-from lineage.cli.context import Settings, command, complete_names, duration
+from lineage.cli.context import Settings, command, complete_names, lifetime_of
 from lineage.cli.output import (
     NOTHING,
     Column,
@@ -237,7 +237,7 @@ def _link(project: Project, reference: str) -> Version:
 
 
 def _time(context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
-    return timedelta.max if value == _FOR_GOOD else duration(context, parameter, value)
+    return timedelta.max if value == _FOR_GOOD else lifetime_of(context, parameter, value)
 
 
 @command("a version document")

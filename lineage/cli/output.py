@@ -36,6 +36,7 @@ _SHORTEST_CELL: Final = 8
 _UPDATES: Final = 200
 """How often a progress bar moves; where the end is not known, once a mebibyte."""
 _WEEK: Final = timedelta(days=7)
+_LENGTHS: Final = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 def on_terminal() -> bool:
@@ -157,10 +158,16 @@ def span(seconds: float) -> str:
 
 
 def lifetime(seconds: int | None) -> str:
-    """Return a time to live: ``30d00h`` for people, seconds in a pipe; nothing for one that is for good."""
+    """Return a time to live as ``lineage ttl`` takes it, exact; nothing for one that is for good.
+
+    Example:
+        >>> lifetime(30 * 86400), lifetime(5400), lifetime(61)
+        ('30d', '90m', '61s')
+    """
     if seconds is None:
         return ""
-    return span(seconds) if on_terminal() else str(seconds)
+    unit, length = next((unit, length) for unit, length in _LENGTHS if seconds % length == 0)
+    return f"{seconds // length}{unit}"
 
 
 def json_cell(value: JsonValue) -> str:

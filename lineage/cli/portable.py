@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lineage import Decision, MergeReport, Renamed
-from lineage.cli.context import Settings, command, complete_names
+from lineage.cli.context import Settings, byte_count, command, complete_names
 from lineage.cli.output import (
     Column,
     amount,
@@ -22,7 +22,16 @@ from lineage.cli.output import (
 from lineage.sharing import MAX_ENTRIES, MAX_SIZE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lineage.portable.reports import AliasPolicy, Policy, Which
+
+
+def _max_size_option(function: Callable[..., None]) -> Callable[..., None]:
+    read = byte_count(default=MAX_SIZE)
+    return click.option("--max-size", callback=read, metavar="SIZE", help="Refuse a larger file, such as 10GB.")(
+        function
+    )
 
 
 @command("a pack document")
@@ -121,7 +130,7 @@ def unpack(settings: Settings) -> None:
     help="Where words about a version, run or artifact differ.  [default: ours]",
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would come in.")
-@click.option("--max-size", type=int, default=MAX_SIZE, metavar="BYTES", help="Refuse a larger file.")
+@_max_size_option
 @click.option("--max-entries", type=int, default=MAX_ENTRIES, metavar="ROWS", help="Refuse a file of more rows.")
 def merge(  # noqa: PLR0913, PLR0917 (options)
     settings: Settings,
@@ -188,7 +197,7 @@ _DECISIONS: list[Column[Decision]] = [
 
 @command("a fill document")
 @click.argument("file", metavar="FILE")
-@click.option("--max-size", type=int, default=MAX_SIZE, metavar="BYTES", help="Refuse a larger file.")
+@_max_size_option
 def fill(settings: Settings, file: str, max_size: int) -> None:
     """Bring bytes that a pack left out.
 

@@ -105,7 +105,9 @@ def size(settings: Settings, name: str | None) -> None:
 @command("a verify document")
 @click.argument("file", required=False, metavar="[FILE]")
 @click.option("--content/--no-content", default=True, help="Hash all bytes, or only see whether they are there.")
-@click.option("--max-bytes", callback=byte_count, metavar="SIZE", help="Stop after so many bytes, such as 10GB.")
+@click.option(
+    "--max-bytes", callback=byte_count(least=1), metavar="SIZE", help="Stop after so many bytes, such as 10GB."
+)
 @click.option("--after", default="", metavar="DIGEST", help="Go on after this digest, or these first digits of one.")
 @click.pass_context
 def verify(  # noqa: PLR0913, PLR0917 (options)

@@ -11,7 +11,7 @@ import click
 
 import lineage
 from lineage import Artifact, InvalidInputError, Project, Version
-from lineage.cli.context import Settings, command, duration, object_of, source_of
+from lineage.cli.context import Settings, command, lifetime_of, object_of, source_of
 from lineage.cli.output import emit, emit_document, note, progress, words
 
 _SUFFIX: Final = ".lineage"
@@ -55,7 +55,7 @@ def _project_file(path: str | None) -> Path:
 @click.option("--metadata", metavar="JSON", help="Data about the version, or @FILE.")
 @click.option("--description", metavar="TEXT", help="Words about the version.")
 @click.option("--path", "inside", metavar="PATH", help="Where in the artifact the file, folder or reference goes.")
-@click.option("--ttl", callback=duration, metavar="TIME", help="Let it live so long, such as 12h, 30d or 8w.")
+@click.option("--ttl", callback=lifetime_of, metavar="TIME", help="Let it live so long, such as 12h, 30d or 8w.")
 @click.option("--run", metavar="RUN", envvar="LINEAGE_RUN_ID", help="The run that made it.  [env: LINEAGE_RUN_ID]")
 @click.option("--job-type", metavar="TYPE", help="Note a new run of this job type as what made it.")
 @click.option("--only-if-better", "better", metavar="METRIC:max|min", help="Only if its metadata beats that of latest.")
