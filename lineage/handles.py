@@ -237,9 +237,12 @@ class Version(VersionFacts, Handle):
             self._check_here(connection)
             found = content.entry_at(connection, self.record.id, wanted)
         if found is None:
-            message = f"{self.reference} has no file {wanted!r}; files() lists what it has"
-            raise NotFoundError(message, kind=ErrorKind.ENTRY_NOT_FOUND)
+            raise self._no_file(repr(wanted))
         return found
+
+    def _no_file(self, which: str) -> NotFoundError:
+        message = f"{self.reference} has no file {which}; files() lists what it has"
+        return NotFoundError(message, kind=ErrorKind.ENTRY_NOT_FOUND)
 
     def _check_live(self, connection: sqlite3.Connection) -> VersionRecord:
         record = self._current(connection)
@@ -317,7 +320,7 @@ class Version(VersionFacts, Handle):
         Raises:
             CorruptionError: Stored bytes are damaged.
             StorageError: The folder cannot be written, or a reference cannot be fetched.
-            NotFoundError: The version was deleted, or has no file at one of the paths.
+            NotFoundError: The version was deleted, or has no file at one of the paths, or none that begins so.
 
         Example:
             >>> import lineage, tempfile
@@ -334,6 +337,8 @@ class Version(VersionFacts, Handle):
         prefix = "" if path_prefix is None else prose(path_prefix, "path_prefix")
         if paths is None:
             wanted = [entry for entry in self.files() if entry.path.startswith(prefix)]
+            if prefix and not wanted:
+                raise self._no_file(f"whose path begins with {prefix!r}")
         else:
             wanted = [self.entry(path) for path in listed(paths, "paths")]
         download(self._store, wanted, target, missing_references=missing_references, progress=callback(progress))

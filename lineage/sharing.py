@@ -69,7 +69,8 @@ class Sharing(Questions):
 
         Raises:
             ConflictError: There is a file of that name, and `overwrite` is not set.
-            NotFoundError: There is no such version or run, or bytes of the project are missing.
+            NotFoundError: There is no such version or run, nothing that is packed has a type of `content`, or bytes of
+                the project are missing.
             CorruptionError: Bytes of the project are damaged.
             StateError: This thread is inside a batch or a snapshot.
 

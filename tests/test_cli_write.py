@@ -300,6 +300,14 @@ def test_get_downloads_a_part_to_a_folder(filled: lineage.Project) -> None:
     assert [path.name for path in Path("here").rglob("*") if path.is_file()] == ["c.txt"]
 
 
+def test_get_of_a_prefix_of_nothing_makes_no_folder(filled: lineage.Project) -> None:
+    """A misspelt one is no success."""
+    answer = call("get", "data", "--to", "here", "--path-prefix", "bb/")
+
+    assert (answer.code, "data:v0 has no file whose path begins with 'bb/'" in answer.err) == (3, True)
+    assert not Path("here").exists()
+
+
 def test_get_checkout_has_a_folder_of_its_own(filled: lineage.Project) -> None:
     """The help names the one that is made to hold nothing else."""
     assert good("get", "data", "--checkout").lines == ["artifacts/data"]

@@ -171,11 +171,8 @@ def test_download_changes_nothing_in_the_store(project: lineage.Project) -> None
         (None, ["a", "train", "train-2/b", "trains/in/c"]),
         ("", ["a", "train", "train-2/b", "trains/in/c"]),
         ("train", ["train", "train-2/b", "trains/in/c"]),
-        ("train/", []),
         ("trains/", ["trains/in/c"]),
         ("trains/in/c", ["trains/in/c"]),
-        ("/", []),
-        ("nowhere", []),
     ],
 )
 def test_download_of_a_prefix_brings_the_paths_that_begin_so(
@@ -187,6 +184,18 @@ def test_download_of_a_prefix_brings_the_paths_that_begin_so(
     folder = version.download("out", prefix)
 
     assert list(below(folder)) == expected
+
+
+@pytest.mark.parametrize("prefix", ["train/", "/", "nowhere"])
+def test_download_of_a_prefix_of_nothing_is_refused(project: lineage.Project, prefix: str) -> None:
+    """A misspelt one is no success, and makes no folder."""
+    version = log(project, {"a": "1", "train": "2"})
+
+    with pytest.raises(lineage.NotFoundError, match="d:v0 has no file whose path begins with '.*'; files") as caught:
+        version.download("out", prefix)
+
+    assert caught.value.kind == lineage.ErrorKind.ENTRY_NOT_FOUND
+    assert not Path("out").exists()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from conftest import draft
+from footprint import refused
 from invariants import assert_nothing_left_over, assert_store_sound
 from test_cli_support import call, good
 
@@ -580,6 +581,15 @@ def test_content_of_one_type_is_packed_alone(filled: lineage.Project) -> None:
     assert share.verify().left_out == 5
     with pytest.raises(lineage.NotFoundError):
         share.version("data").open("small")
+
+
+@pytest.mark.parametrize(("types", "unknown"), [("modle", "modle"), (["model", "dataset"], "dataset")])
+def test_content_of_a_type_that_nothing_packed_has_is_refused(
+    filled: lineage.Project, types: str | list[str], unknown: str
+) -> None:
+    """A misspelt type would leave out what was wanted; of a part of the project, its own types count."""
+    with refused(filled, lineage.NotFoundError, f"nothing that is packed has type '{unknown}'; its types are 'model'"):
+        filled.pack("share.lineage", select="model", upstream=False, content={"type": types})
 
 
 def test_fill_brings_what_was_left_out(filled: lineage.Project) -> None:

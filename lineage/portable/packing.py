@@ -7,7 +7,7 @@ the bytes, each hashed as it is read, and sealed. Then it is synced and named. T
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -110,8 +110,17 @@ def _trim(draft: Path, source: Path, request: PackRequest) -> int:
             rows.keep_only(connection, *chosen(connection, request.selection))
         dropped = rows.drop_garbage(connection)
         if request.types is not None:
+            _refuse_unknown(request.types, rows.live_types(connection))
             rows.leave_out(connection, request.types or None)
         return chose or dropped or request.types is not None
+
+
+def _refuse_unknown(types: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse a type that nothing in the pack has: a misspelt one would leave out the bytes that were wanted."""
+    unknown = [type for type in types if type not in known]
+    if unknown:
+        there = f"its types are {', '.join(map(repr, known))}" if known else "it holds no version"
+        raise NotFoundError(f"nothing that is packed has type {unknown[0]!r}; {there}")
 
 
 def _check_inside(connection: sqlite3.Connection) -> None:

@@ -305,6 +305,15 @@ _TRIMMING = (
 )
 
 
+def live_types(connection: sqlite3.Connection) -> list[str]:
+    """Return the types of the artifacts that have a live version."""
+    rows = connection.execute(
+        """SELECT DISTINCT a.type FROM version v JOIN artifact a ON a.id = v.artifact WHERE v.deleted_at IS NULL
+           ORDER BY 1"""
+    )
+    return [row[0] for row in rows]
+
+
 def leave_out(connection: sqlite3.Connection, types: Iterable[str] | None) -> None:
     """Note which blobs are left out, all or those that no live version of these types names, and drop their bytes."""
     connection.execute(

@@ -51,7 +51,12 @@ class Reading(Drafting):
         folder = self._folder(root, self.source_name)
         prefix = None if path_prefix is None else os.fspath(path_prefix)
         with as_wandb(lineage.ErrorKind.SOURCE_CHANGED, lineage.ErrorKind.CONTENT_MISSING):
-            logged.source.download(folder, prefix, missing_references=allow_missing_references)
+            try:
+                logged.source.download(folder, prefix, missing_references=allow_missing_references)
+            except lineage.NotFoundError as error:
+                if error.kind != lineage.ErrorKind.ENTRY_NOT_FOUND:
+                    raise
+                logged.source.download(folder, paths=())  # to W&B a prefix of nothing is no error
         return str(folder)
 
     def checkout(self, root: str | None = None) -> str:
