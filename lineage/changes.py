@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from lineage.errors import ErrorKind, NotFoundError, StateError
+from lineage.errors import ConflictError, ErrorKind, NotFoundError, StateError
 from lineage.jsondata import JsonObject, plain_object
 from lineage.records import RunRecord
 from lineage.statements import artifacts, runs
@@ -100,7 +100,14 @@ class VersionChanges:
         )
 
     def write(self, connection: sqlite3.Connection, version: int) -> None:
-        """Write them to a version, inside a write."""
+        """Write them to a version, inside a write.
+
+        Raises:
+            ConflictError: It would get a time to live, and a link stands for it.
+        """
+        ttl = ttl_seconds(self.ttl)
+        if ttl is not None:
+            _refuse_linked(connection, version)
         artifacts.touch_version(connection, version, timestamp())
         if self.description is not None:
             artifacts.update_version_description(connection, version, self.description or None)
@@ -110,4 +117,14 @@ class VersionChanges:
             artifacts.clear_version_tags(connection, version)
             artifacts.add_version_tags(connection, version, self.tags)
         if self.ttl is not None:
-            artifacts.update_version_ttl(connection, version, ttl_seconds(self.ttl))
+            artifacts.update_version_ttl(connection, version, ttl)
+
+
+def _refuse_linked(connection: sqlite3.Connection, version: int) -> None:
+    """Refuse a time to live for what a collection links to: it would count, by surprise, once the link is gone."""
+    records = artifacts.version_records(connection, [version, *artifacts.links_to(connection, version)])
+    links = [record.reference for record in records[1:]] + artifacts.outside_links_of(connection, [version])
+    if links:
+        names = ", ".join(map(repr, links))
+        message = f"{records[0].reference} is for good while links stand for it ({names}); unlink it first"
+        raise ConflictError(message)

@@ -421,6 +421,7 @@ class Version(VersionFacts, Handle):
 
         Raises:
             InvalidInputError: One of them breaks a rule; nothing is changed.
+            ConflictError: It would get a `ttl`, and a link in a collection stands for it.
             NotFoundError: The version was deleted, or belongs to another project.
             ReadOnlyError: The project is read-only.
         """

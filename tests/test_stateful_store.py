@@ -529,7 +529,10 @@ class Store(RuleBasedStateMachine):
         key = self.key(pick)
 
         def modelled() -> None:
-            self.model.here(key).ttl = ttl
+            version = self.model.here(key)
+            if ttl is not None and self.model.links(self.model.resolve(key)):
+                raise Refused("ConflictError")
+            version.ttl = ttl
 
         wanted = timedelta.max if ttl is None else timedelta(hours=ttl)
         self.both(modelled, lambda: self.handle(key).update(ttl=wanted))

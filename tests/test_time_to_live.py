@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from invariants import assert_nothing_left_over, assert_store_sound
 from test_verify_repair import edit
 
 import lineage
-from lineage import InvalidInputError, NotFoundError, Project, Version
+from lineage import ConflictError, InvalidInputError, NotFoundError, Project, Version
 
 HOUR = timedelta(hours=1)
 
@@ -191,16 +192,37 @@ def test_link_ends_the_ttl_and_unlinking_does_not_bring_it_back(aged: Project) -
     assert aged.prune(expired=True).versions == ("d:v2", "d:v3")
 
 
-def test_ttl_that_is_set_on_a_linked_version_is_without_effect_while_it_is_linked(aged: Project) -> None:
-    """Prune takes nothing that a collection links to."""
+@pytest.mark.parametrize("reference", ["d:v1", "Best data:v0"])
+def test_ttl_of_a_linked_version_is_refused(aged: Project, reference: str) -> None:
+    """It would count, by surprise, when the link goes; that it is for good can be said again."""
+    aged.link("d:v1", "Best data")
+    version = aged.version(reference)
+
+    with refused(aged, ConflictError, "d:v1 is for good while links stand for it .'Best data:v0'.; unlink it first"):
+        version.update(ttl=HOUR, tags=["a"])
+
+    assert version.update(ttl=timedelta.max).ttl is None
+
+
+def test_ttl_of_a_version_that_another_project_links_to_is_refused(aged: Project, tmp_path: Path) -> None:
+    """As of one that is linked here."""
+    folder = tmp_path / "another"
+    folder.mkdir()
+    lineage.open(folder / "q.lineage").link(aged.version("d:v1"), "Best data")
+
+    with refused(aged, ConflictError, "links stand for it .'q/Best data'."):
+        aged.version("d:v1").update(ttl=HOUR)
+
+
+def test_linked_content_that_is_logged_again_with_a_ttl_stays_for_good(aged: Project) -> None:
+    """What a log asks for ends nothing that a link keeps."""
     link = aged.link("d:v1", "Best data")
-    link.update(ttl=HOUR)
-    assert (link.ttl, aged.version("d:v1").ttl) == (HOUR, HOUR)
-    assert "d:v1" not in aged.prune(expired=True).versions
+    made = link.new_draft()
+    made.ttl = HOUR
 
-    link.delete(delete_aliases=True)
+    again = aged.log_artifact(made)
 
-    assert aged.prune(expired=True).versions == ("d:v1",)
+    assert (again.reference, again.ttl) == ("d:v1", None)
 
 
 def test_filter_by_ttl_is_in_seconds(aged: Project) -> None:

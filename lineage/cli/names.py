@@ -247,7 +247,7 @@ def ttl(settings: Settings, reference: str, time: timedelta | None) -> None:
     """Show or set how long a version is to live.
 
     TIME counts from when it was logged, and is such as 12h, 30d or 8w; "none" is for good. When it is over, "prune
-    --expired" deletes the version.
+    --expired" deletes the version. A linked version is for good.
     """
     if time is None:
         version = settings.reading().version(reference)
