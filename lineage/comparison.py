@@ -63,7 +63,7 @@ def compare(connection: sqlite3.Connection, old: int, new: int) -> Comparison:
     foreign = next((record for record in (before, after) if record.project is not None), None)
     if foreign is not None:
         message = f"{foreign.reference} belongs to project {foreign.project!r}; its files can be compared there only"
-        raise NotFoundError(message, kind=ErrorKind.CONTENT_MISSING)
+        raise NotFoundError(message, kind=ErrorKind.VERSION_NOT_FOUND)
     gone, come = content.changed_entries(connection, old, new)
     earlier = {entry.path: entry for entry in gone}
     later = {entry.path: entry for entry in come}

@@ -22,7 +22,7 @@ from typing import BinaryIO
 from blake3 import blake3
 
 from lineage.content import damaged, open_blob, read_small
-from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, StorageError
+from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, NotFoundError, StorageError
 from lineage.records import Entry
 from lineage.references import changed, expected_digest, fetch
 from lineage.staging import Reader, copy_hashed
@@ -54,6 +54,7 @@ def usual_folder(parent: Path, name: str, end: str) -> Path:
 
 def download(  # noqa: PLR0913 (what is brought from where to where, and how strictly)
     store: Store,
+    reference: str,
     entries: Iterable[Entry],
     root: Path,
     *,
@@ -65,6 +66,7 @@ def download(  # noqa: PLR0913 (what is brought from where to where, and how str
 
     Args:
         store: Where the bytes are.
+        reference: The version that the entries are of, for messages.
         entries: What to bring.
         root: The folder, made where it is missing.
         exact: Remove every file that is not among the entries.
@@ -89,7 +91,9 @@ def download(  # noqa: PLR0913 (what is brought from where to where, and how str
             closing(_Folders(descriptor)) as top,
         ):
             for start in range(0, len(entries), _AT_ONCE):
-                _bring_some(store, entries[start : start + _AT_ONCE], top, progress, missing=missing_references)
+                _bring_some(
+                    store, reference, entries[start : start + _AT_ONCE], top, progress, missing=missing_references
+                )
         if exact:
             _remove_extras(root, {entry.path for entry in entries})
 
@@ -121,7 +125,9 @@ def _refuse_store(store: Store, root: Path, entries: Iterable[Entry], *, exact: 
         raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
 
 
-def _bring_some(store: Store, entries: list[Entry], top: _Folders, progress: Progress | None, *, missing: bool) -> None:
+def _bring_some(  # noqa: PLR0913 (as download)
+    store: Store, reference: str, entries: list[Entry], top: _Folders, progress: Progress | None, *, missing: bool
+) -> None:
     """Bring entries whose small contents are read together: a connection for each would cost 0.4 ms a file."""
     wanted = [entry for entry in entries if not _is_there(top, entry)]
     if progress is not None:
@@ -129,13 +135,25 @@ def _bring_some(store: Store, entries: list[Entry], top: _Folders, progress: Pro
     small = read_small(store.database, [str(entry.digest) for entry in wanted if entry.stored])
     for entry in wanted:
         try:
-            _bring(store, entry, small.get(str(entry.digest)) if entry.stored else None, top, progress)
+            with naming(reference, entry):
+                _bring(store, entry, small.get(str(entry.digest)) if entry.stored else None, top, progress)
         except StorageError as error:
             if entry.stored or not missing or error.kind not in (ErrorKind.CONTENT_MISSING, ErrorKind.REMOTE):
                 raise
             import logging  # noqa: PLC0415 (5 ms; a reference that leads nowhere is rare)
 
             logging.getLogger("lineage").warning("left out: %s", error)
+
+
+@contextmanager
+def naming(reference: str, entry: Entry) -> Iterator[None]:
+    """Let an error about stored bytes say whose they are; one about a reference says where that points."""
+    try:
+        yield
+    except (NotFoundError, CorruptionError) as error:
+        if not entry.stored:
+            raise
+        raise type(error)(f"{entry.path!r} of {reference}: {error}", kind=error.kind) from error
 
 
 def _bring(store: Store, entry: Entry, held: bytes | None, top: _Folders, progress: Progress | None) -> None:

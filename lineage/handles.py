@@ -19,7 +19,7 @@ from lineage.aliases import Mover, move_alias, remove_alias
 from lineage.artifact import Artifact, draft_from
 from lineage.changes import RunChanges, VersionChanges
 from lineage.content import open_blob, read_entries
-from lineage.download import check_bytes, download, reader_of, usual_folder, verify_folder
+from lineage.download import check_bytes, download, naming, reader_of, usual_folder, verify_folder
 from lineage.errors import ErrorKind, InvalidInputError, NotFoundError, StorageError
 from lineage.facts import RunFacts, VersionFacts
 from lineage.graph import Key
@@ -237,12 +237,9 @@ class Version(VersionFacts, Handle):
             self._check_here(connection)
             found = content.entry_at(connection, self.record.id, wanted)
         if found is None:
-            raise self._no_file(repr(wanted))
+            message = f"{self.reference} has no file {wanted!r}; files() lists what it has"
+            raise NotFoundError(message, kind=ErrorKind.ENTRY_NOT_FOUND)
         return found
-
-    def _no_file(self, which: str) -> NotFoundError:
-        message = f"{self.reference} has no file {which}; files() lists what it has"
-        return NotFoundError(message, kind=ErrorKind.ENTRY_NOT_FOUND)
 
     def _check_live(self, connection: sqlite3.Connection) -> VersionRecord:
         record = self._current(connection)
@@ -283,7 +280,8 @@ class Version(VersionFacts, Handle):
 
     def _open_binary(self, entry: Entry) -> BinaryIO:
         if entry.stored:
-            return open_blob(self._store.database, self._store.blobs, Digest.parse(entry.digest), entry.size or 0)
+            with naming(self.reference, entry):
+                return open_blob(self._store.database, self._store.blobs, Digest.parse(entry.digest), entry.size or 0)
         with reader_of(self._store, entry) as source:
             if source is None:
                 message = (
@@ -338,10 +336,12 @@ class Version(VersionFacts, Handle):
         if paths is None:
             wanted = [entry for entry in self.files() if entry.path.startswith(prefix)]
             if prefix and not wanted:
-                raise self._no_file(f"whose path begins with {prefix!r}")
+                message = f"{self.reference} has no file whose path begins with {prefix!r}; files() lists what it has"
+                raise NotFoundError(message, kind=ErrorKind.ENTRY_NOT_FOUND)
         else:
             wanted = [self.entry(path) for path in listed(paths, "paths")]
-        download(self._store, wanted, target, missing_references=missing_references, progress=callback(progress))
+        known = callback(progress)
+        download(self._store, self.reference, wanted, target, missing_references=missing_references, progress=known)
         return target
 
     def checkout(self, root: str | os.PathLike[str] | None = None, *, progress: Progress | None = None) -> Path:
@@ -350,7 +350,7 @@ class Version(VersionFacts, Handle):
         Every other file below it is removed. `root` is ``./artifacts/<name>`` if not said. Raises as download.
         """
         target = _folder(root, self.name)
-        download(self._store, self.files(), target, exact=True, progress=callback(progress))
+        download(self._store, self.reference, self.files(), target, exact=True, progress=callback(progress))
         return target
 
     def verify(self, root: str | os.PathLike[str] | None = None) -> None:

@@ -273,7 +273,7 @@ def refuse_foreign(record: VersionRecord) -> None:
     """
     if record.project is not None:
         message = f"{record.reference} belongs to project {record.project!r}; open that one: only its place is here"
-        raise NotFoundError(message, kind=ErrorKind.CONTENT_MISSING)
+        raise NotFoundError(message, kind=ErrorKind.VERSION_NOT_FOUND)
 
 
 def find_version(

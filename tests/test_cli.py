@@ -257,6 +257,16 @@ def _damaged(project: lineage.Project) -> list[str]:
     return ["get", "big"]
 
 
+def _lost(project: lineage.Project) -> list[str]:
+    damage(project).unlink()
+    return ["get", "big"]
+
+
+def _left_out(project: lineage.Project) -> list[str]:
+    project.pack("bare.lineage", content=False)
+    return ["get", "data", "--project", "bare.lineage"]
+
+
 def _no_project(_: lineage.Project) -> list[str]:
     Path("other.lineage").write_text("a text\n" * 200)
     return ["ls", "--project", "other.lineage"]
@@ -272,6 +282,8 @@ ERRORS: dict[str, tuple[int, str, Arrange]] = {
     "read only": (8, "ReadOnlyError", _read_only),
     "storage": (9, "StorageError", lambda _: ["graph", "-o", "no/folder/x.mmd"]),
     "corruption": (10, "CorruptionError", _damaged),
+    "lost bytes": (10, "NotFoundError", _lost),
+    "bytes left out": (3, "NotFoundError", _left_out),
     "format": (11, "FormatError", _no_project),
 }
 

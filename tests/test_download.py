@@ -673,12 +673,12 @@ def test_download_of_a_blob_that_is_no_file_is_refused_and_does_not_hang(
 
 
 def test_download_of_a_small_blob_that_is_missing_says_so(project: lineage.Project) -> None:
-    """Bytes in neither place are missing, and the message names them."""
+    """Bytes in neither place are missing, and the message names them, and whose they are."""
     version = log(project, {"a": "small"})
     with closing(sqlite3.connect(project.file, isolation_level=None)) as connection:
         connection.execute("DELETE FROM chunk")
 
-    with pytest.raises(lineage.NotFoundError, match=str(version.entry("a").digest)) as caught:
+    with pytest.raises(lineage.NotFoundError, match=f"'a' of d:v0: .*{version.entry('a').digest}") as caught:
         version.download("out")
 
     assert caught.value.kind == lineage.ErrorKind.CONTENT_MISSING

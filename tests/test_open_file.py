@@ -264,7 +264,7 @@ def test_open_of_a_file_whose_bytes_are_missing_says_so(
     change_inside(project, "DELETE FROM chunk")
     blob(project).unlink()
 
-    with pytest.raises(lineage.NotFoundError, match=r"are not in .*; run verify") as caught:
+    with pytest.raises(lineage.NotFoundError, match=rf"'{path}' of d:v0: .* are not in .*; run verify") as caught:
         version.open(path)
 
     assert caught.value.kind == lineage.ErrorKind.CONTENT_MISSING

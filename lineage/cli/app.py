@@ -21,6 +21,7 @@ from lineage import (
     ConflictError,
     CorruptionError,
     CycleError,
+    ErrorKind,
     FormatError,
     InvalidInputError,
     LineageError,
@@ -93,6 +94,7 @@ _CODES: Final = (
     (FormatError, 11),
 )
 _USAGE: Final = 2
+_DAMAGED: Final = 10
 _INTERRUPTED: Final = 130
 _PIPE_CLOSED: Final = 141
 _EPILOG: Final = """\
@@ -102,7 +104,7 @@ Exit codes:
   1    another error      7    busy: another program holds it
   2    wrong usage,       8    read-only
        invalid input      9    storage: disk, permission; a selftest
-  3    not found          10   damaged; also: verify found errors
+  3    not found          10   damaged or lost; also: verify found errors
   4    conflict           11   not a project file, or a newer one
   5    a cycle            130  interrupted    141  the reader went away
 
@@ -218,6 +220,8 @@ def _warnings(settings: Settings) -> Iterator[None]:
 
 
 def _code_of(error: LineageError) -> int:
+    if isinstance(error, NotFoundError) and error.kind == ErrorKind.CONTENT_MISSING:
+        return _DAMAGED  # bytes that should be there are lost: no name was misspelt, and verify says the same
     return next((code for kind, code in _CODES if isinstance(error, kind)), 1)
 
 
