@@ -5,6 +5,10 @@ nothing else. A missing key, a JSON null and an empty set equal None. Every nega
 is exact: it holds wherever the thing it negates does not, hence also where the key is missing. What follows
 the dot in ``config.optim.lr`` is first looked for as one key "optim.lr", then as a key within a key.
 
+What a column can never hold is refused: text where there are only numbers, a state that no run can be in. Such a
+condition finds nothing, or everything, and is a mistake. Only JSON holds values of any type. A time is a point in
+time however it is written, and not its text.
+
 Nothing a user wrote enters the SQL. It is put together from fixed fragments, the `Field.sql` of the caller,
 and parameters; a JSON path is one, too. What only SQLite understands is in `_json_type`, `_json_value`,
 `_json_float`, `_in_list` and `_matches`.
@@ -44,7 +48,15 @@ _MAX_INTEGER: Final = 2**63 - 1
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _TOO_DEEP: Final = "the filter is nested too deeply: put its conditions side by side in one $and or $or"
 
+_TAKEN: Final = {
+    "text": "text",
+    "set": "text",
+    "number": "a number",
+    "time": "a datetime, or ISO 8601 text such as '2026-01-31' or '2026-01-31T12:00:00Z'",
+}
+
 _Scalar = str | int | float | bool | None
+_Kind = Literal["text", "time", "number", "set", "json"]
 _Type = Literal["text", "number"]
 _Test = Callable[[str], str]
 
@@ -58,12 +70,15 @@ class Field:
 
     Attributes:
         sql: A column, or an expression in parentheses; for a "set" a query that yields a text column `value`.
-        kind: "text" and "number" are scalar columns. "json" is a column that holds a JSON object: its keys are
-            `<name>.<key>`, and the name itself has no dot. "set" is many-valued, such as tags.
+        kind: "text", "number" and "time" are scalar columns, the last of text as the store writes times. "json" is a
+            column that holds a JSON object: its keys are `<name>.<key>`, and the name itself has no dot. "set" is
+            many-valued, such as tags.
+        values: Of a text that is one of a few: all of them.
     """
 
     sql: str
-    kind: Literal["text", "number", "set", "json"]
+    kind: _Kind
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +131,7 @@ def compile_order(
         InvalidInputError: A key is unknown or has no order.
 
     Example:
-        >>> compile_order("-started", {"started": Field("run.started_at", "text")}, default="+started")
+        >>> compile_order("-started", {"started": Field("run.started_at", "time")}, default="+started")
         Compiled(sql='run.started_at DESC NULLS LAST', parameters={})
     """
     chosen: object = order or default
@@ -200,10 +215,11 @@ class _Subject:
     """One key in SQL. The conditions it gives are delimited, and may be NULL where they do not hold."""
 
     key: str
-    kind: Literal["text", "number", "set", "json"]
+    kind: _Kind
     sql: str
     parameters: _Parameters
     paths: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
 
     def present(self) -> str:
         if self.kind == "set":
@@ -216,18 +232,19 @@ class _Subject:
         return "(NOT " + self.present() + ")"
 
     def is_boolean(self, *, value: bool) -> str:
-        if self.kind != "json":
-            return "FALSE"
         return "(" + _json_type(self.sql, self.paths) + (" = 'true')" if value else " = 'false')")
 
     def holds(self, kind: _Type, test: _Test) -> str:
-        """Return the condition that the value, or any element of a set, is of this type and passes `test`."""
+        """Return the condition that the value, or any element of a set, is of this type and passes `test`.
+
+        Only JSON has to be asked for its type: what does not fit the others was refused.
+        """
         if self.kind == "json":
             types = " IN ('integer', 'real') AND " if kind == "number" else " = 'text' AND "
             return "(" + _json_type(self.sql, self.paths) + types + test(_json_value(self.sql, self.paths)) + ")"
-        if self.kind == "set" and kind == "text":
+        if self.kind == "set":
             return "EXISTS (SELECT 1 FROM (" + self.sql + ") AS item WHERE " + test("item.value") + ")"  # noqa: S608 - no user text
-        return "(" + test(self.sql) + ")" if self.kind == kind else "FALSE"
+        return "(" + test(self.sql) + ")"
 
     def is_one_of(self, values: Sequence[str | float]) -> str:
         return " = " + self.bind(values[0]) if len(values) == 1 else _in_list(values, self.parameters)
@@ -241,7 +258,7 @@ class _Subject:
 def _subject(key: str, fields: Mapping[str, Field], parameters: _Parameters) -> _Subject:
     known = fields.get(key)
     if known is not None and known.kind != "json":
-        return _Subject(key, known.kind, known.sql, parameters)
+        return _Subject(key, known.kind, known.sql, parameters, values=known.values)
     name, dot, rest = key.partition(".")
     known = fields.get(name)
     if not dot or known is None or known.kind != "json":
@@ -352,9 +369,9 @@ def _condition(subject: _Subject, word: object, operand: object, *, negated: boo
     place = f"key {_shown(subject.key)}, {_shown(word)}"
     match word:
         case "$eq" | "$ne":
-            sql = _among(subject, [_scalar(subject, operand, place)])
+            sql = _among(subject, [_one_of(subject, operand, place)])
         case "$in" | "$nin":
-            sql = _among(subject, [_scalar(subject, each, place) for each in _several(operand, place)])
+            sql = _among(subject, [_one_of(subject, each, place) for each in _several(operand, place)])
         case "$gt" | "$gte" | "$lt" | "$lte":
             sql = _ordered(subject, _ORDERINGS[word], _scalar(subject, operand, place), place)
         case "$regex":
@@ -393,6 +410,8 @@ def _ordered(subject: _Subject, sign: str, operand: _Scalar, place: str) -> str:
 def _regex(subject: _Subject, operand: object, place: str) -> str:
     if not isinstance(operand, str):
         _refuse(f"{place} takes a regular expression as text, not {_shown(operand)}")
+    if subject.kind == "number":
+        _refuse(f"{place} looks at text, and {subject.key!r} is always a number")
     pattern = _text(operand, place)
     try:
         _pattern(pattern)
@@ -407,21 +426,34 @@ def _several(operand: object, place: str) -> Collection[object]:
     return operand
 
 
+def _one_of(subject: _Subject, operand: object, place: str) -> _Scalar:
+    scalar = _scalar(subject, operand, place)
+    if subject.values and scalar is not None and scalar not in subject.values:
+        _refuse(f"{place}: {_shown(operand)} is none of {', '.join(subject.values)}")
+    return scalar
+
+
 def _scalar(subject: _Subject, operand: object, place: str) -> _Scalar:
-    if isinstance(operand, str):
-        return _text(operand, place)
-    if isinstance(operand, datetime) and subject.kind == "text":
+    if subject.kind == "time" and isinstance(operand, str | datetime):
         return _moment(operand, place)
-    if not isinstance(operand, int | float | None) or not _storable(operand):
+    if not isinstance(operand, str | int | float | None) or not _storable(operand):
         possible = "text, a finite number, an integer within 64 bits, True, False or None"
-        _refuse(f"{place} takes {possible}, not {_shown(operand)} (lists: only $in, $nin; times: only text columns)")
-    return operand
+        _refuse(f"{place} takes {possible}, not {_shown(operand)} (lists: only $in, $nin; times: only keys of times)")
+    if subject.kind != "json" and operand is not None and not _fits(subject, operand):
+        _refuse(f"{place} takes {_TAKEN[subject.kind]}, not {_shown(operand)}")
+    return _text(operand, place) if isinstance(operand, str) else operand
 
 
-def _storable(number: float | None) -> bool:
-    if isinstance(number, int):
-        return -_MAX_INTEGER - 1 <= number <= _MAX_INTEGER
-    return number is None or math.isfinite(number)
+def _fits(subject: _Subject, operand: str | float) -> bool:
+    if subject.kind == "number":
+        return not isinstance(operand, str | bool)
+    return isinstance(operand, str) and subject.kind != "time"
+
+
+def _storable(scalar: _Scalar) -> bool:
+    if isinstance(scalar, int):
+        return -_MAX_INTEGER - 1 <= scalar <= _MAX_INTEGER
+    return not isinstance(scalar, float) or math.isfinite(scalar)
 
 
 def _text(operand: str, place: str) -> str:
@@ -431,11 +463,16 @@ def _text(operand: str, place: str) -> str:
     return operand
 
 
-def _moment(operand: datetime, place: str) -> str:
+def _moment(operand: str | datetime, place: str) -> str:
+    """Return a point in time as the store writes it; without a zone it is local time."""
     try:
-        return timestamp_text(operand)
+        when = operand if isinstance(operand, datetime) else datetime.fromisoformat(operand)
+    except ValueError:
+        _refuse(f"{place} takes {_TAKEN['time']}, not {_shown(operand)}")
+    try:
+        return timestamp_text(when)
     except (OverflowError, ValueError):
-        _refuse(f"{place}: {operand} lies outside the years 1 to 9999 in UTC")
+        _refuse(f"{place}: {when} lies outside the years 1 to 9999 in UTC")
 
 
 def _shown(value: object) -> str:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from invariants import assert_store_sound
 
 import lineage
+from lineage import InvalidInputError
 from lineage.listing import Listing
 from lineage.values import timestamp_text
 
@@ -36,6 +37,10 @@ VALUES = (
     "1", "true", "finished", "failed", "killed", "running", "dataset", "model", "latest", "best", "t1", "t 2", "one",
     "two", "weights", "words", "0.5", "ä", "A", "data", "null", "2020", "9999",
 )  # fmt: skip
+NUMBERS = ("exit_code", "number", "size", "file_count", "step", "version_count")
+TIMES = ("started_at", "ended_at", "created_at")
+STATES = ("running", "finished", "failed", "killed", "crashed")
+MOMENTS = tuple(datetime(year, 1, 1, tzinfo=UTC) for year in (2020, 2026, 9000))
 PLACES = st.integers(-60, 60)
 PATTERNS = ("^t", "a", "^$", "[0-9]", "(?i)ADAM", "in|al", ".", "ä", "^run1$", r"\d$")
 
@@ -123,14 +128,20 @@ def of_artifact(record: lineage.ArtifactRecord, key: str, aliases: Mapping[str, 
 
 def operands(key: str) -> st.SearchStrategy[object]:
     """Return a strategy for what may stand beside a key."""
-    one = st.sampled_from(VALUES)
+    values: tuple[Any, ...] = STATES if key == "status" else MOMENTS if key in TIMES else VALUES
+    if "." not in key:
+        texts = key not in NUMBERS
+        values = (None, *(value for value in values if type(value) in ((str, datetime) if texts else (int, float))))
+    one = st.sampled_from(values)
     texts_and_numbers = st.sampled_from(
-        [value for value in VALUES if value is not None and not isinstance(value, bool)]
+        [value for value in values if value is not None and not isinstance(value, bool)]
     )
     operators: dict[str, st.SearchStrategy[object]] = {
-        "$eq": one, "$ne": one, "$exists": st.booleans(), "$regex": st.sampled_from(PATTERNS),
+        "$eq": one, "$ne": one, "$exists": st.booleans(),
         "$in": st.lists(one, max_size=4), "$nin": st.lists(one, max_size=4),
     }  # fmt: skip
+    if key not in NUMBERS:
+        operators["$regex"] = st.sampled_from(PATTERNS)
     if key not in SETS:
         operators |= dict.fromkeys(("$gt", "$gte", "$lt", "$lte"), texts_and_numbers)
     single = st.sampled_from(sorted(operators)).flatmap(
@@ -291,6 +302,21 @@ def test_runs_by_time_compare_with_a_datetime(project: lineage.Project, place: i
 
     assert found == [run.id for run in project.runs({"started_at": {operator: text}})]
     assert found == [run.id for run in project.runs({"started_at": {operator: moment.astimezone(UTC)}})]
+    assert found == [run.id for run in project.runs({"started_at": {operator: moment.astimezone().isoformat(" ")}})]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        {"status": "runing"},
+        {"where": {"status": "Finished"}},
+        {"where": {"status": {"$ne": "finsihed"}}},
+    ],
+)
+def test_runs_by_a_state_that_no_run_can_be_in_are_refused(project: lineage.Project, ask: dict[str, Any]) -> None:
+    """A slip of the pen is not an empty list, nor all of them; the message has the states."""
+    with pytest.raises(InvalidInputError, match="is none of running, finished, failed, killed, crashed"):
+        project.runs(**ask)
 
 
 def test_runs_by_what_they_consumed_or_produced_follow_the_edges(project: lineage.Project) -> None:

@@ -340,6 +340,14 @@ def test_runs_in_an_unknown_order_are_refused(api: Api, search: lineage.Project)
         api.runs("p", order="-loss")
 
 
+def test_runs_in_a_state_of_wandb_that_there_is_not_here_are_none(api: Api, search: lineage.Project) -> None:
+    """W&B's words are taken, and what is in no such state is all; a word of nobody's is refused."""
+    assert ids(api.runs("p", {"state": "preempted"})) == []
+    assert ids(api.runs("p", {"state": {"$ne": "pending"}})) == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="'finnished' is none of running, finished"):
+        api.runs("p", {"state": "finnished"})
+
+
 def test_filter_keeps_conditions_that_become_one_key() -> None:
     """Two of W&B's keys that mean the same of lineage's both hold."""
     assert run_filter({"display_name": "a", "displayName": {"$ne": "b"}}) == {
@@ -349,6 +357,7 @@ def test_filter_keeps_conditions_that_become_one_key() -> None:
         "started_at": {"$gt": "2026-01-02T02:04:05.000000Z"}
     }
     assert run_filter({"config.value": 1, "config.a.b.value": 2}) == {"config.value": 1, "config.a.b": 2}
+    assert run_filter({"state": {"$in": ["finished", "preempted"]}}) == {"status": {"$in": ["finished", None]}}
     assert run_order("-config.optimizer.value.lr, summary.loss") == "-config.optimizer.lr,+summary.loss"
 
 

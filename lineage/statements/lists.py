@@ -11,6 +11,7 @@ from lineage.filters import Compiled, Field, compile_filter, compile_order, regi
 from lineage.records import SearchHit
 from lineage.statements import json_array
 from lineage.statements.runs import crashed_runs
+from lineage.values import RunStatus
 
 RUN_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
     {
@@ -19,14 +20,16 @@ RUN_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
         "job_type": Field("r.job_type", "text"),
         "group": Field('r."group"', "text"),
         "status": Field(
-            "(CASE WHEN r.id IN (SELECT value FROM json_each(:crashed)) THEN 'crashed' ELSE r.status END)", "text"
+            "(CASE WHEN r.id IN (SELECT value FROM json_each(:crashed)) THEN 'crashed' ELSE r.status END)",
+            "text",
+            tuple(RunStatus),
         ),
         "notes": Field("r.notes", "text"),
         "host": Field("r.host", "text"),
         "user": Field("r.user", "text"),
         "exit_code": Field("r.exit_code", "number"),
-        "started_at": Field("r.started_at", "text"),
-        "ended_at": Field("r.ended_at", "text"),
+        "started_at": Field("r.started_at", "time"),
+        "ended_at": Field("r.ended_at", "time"),
         "duration": Field("((julianday(r.ended_at) - julianday(r.started_at)) * 86400)", "number"),
         "tags": Field("SELECT t.tag AS value FROM run_tag t WHERE t.run = r.id", "set"),
         "config": Field("r.config", "json"),
@@ -44,7 +47,7 @@ VERSION_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
         "size": Field("m.size", "number"),
         "file_count": Field("m.file_count", "number"),
         "description": Field("s.description", "text"),
-        "created_at": Field("v.created_at", "text"),
+        "created_at": Field("v.created_at", "time"),
         "step": Field("s.step", "number"),
         "ttl": Field("s.ttl", "number"),
         "project": Field("sa.project", "text"),
@@ -60,7 +63,7 @@ ARTIFACT_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
         "name": Field("a.name", "text"),
         "type": Field("a.type", "text"),
         "description": Field("a.description", "text"),
-        "created_at": Field("a.created_at", "text"),
+        "created_at": Field("a.created_at", "time"),
         "version_count": Field(
             "(SELECT count(*) FROM version v WHERE v.artifact = a.id "
             "AND (v.deleted_at IS NULL OR a.project IS NOT NULL))",

@@ -42,6 +42,8 @@ _DOCUMENTS: Final = {
     "summary_metrics": "summary",
     "summaryMetrics": "summary",
 }
+_STATES_ELSEWHERE: Final = ("pending", "preempting", "preempted")
+"""W&B's states that no run here can be in."""
 _TIMES: Final = ("started_at", "ended_at", "created_at")
 
 
@@ -188,7 +190,7 @@ def _translated(where: Mapping[str, Any], key_of: Callable[[str], str]) -> dict[
             found.append((key, _below(operand, key_of)))
         else:
             name = key_of(key)
-            found.append((name, _times(operand, key) if name in _TIMES else operand))
+            found.append((name, _value(name, operand, key)))
     merged = dict(found)
     return merged if len(merged) == len(found) else {"$and": [{key: operand} for key, operand in found]}
 
@@ -198,6 +200,22 @@ def _below(operand: Any, key_of: Callable[[str], str]) -> Any:
     if isinstance(operand, list | tuple):
         return [_below(each, key_of) for each in operand]
     return _translated(operand, key_of) if isinstance(operand, Mapping) else operand
+
+
+def _value(name: str, operand: Any, key: str) -> Any:
+    if name in _TIMES:
+        return _times(operand, key)
+    return _states(operand) if name == "status" else operand
+
+
+def _states(operand: Any) -> Any:
+    """Return what a state is compared with; one of W&B's own is None, which no state here is either."""
+    if isinstance(operand, Mapping):
+        kept = ("$regex", "$exists")
+        return {word: value if word in kept else _states(value) for word, value in operand.items()}
+    if isinstance(operand, list | tuple):
+        return [_states(each) for each in operand]
+    return None if operand in _STATES_ELSEWHERE else operand
 
 
 def _times(operand: Any, key: str) -> Any:
