@@ -838,6 +838,28 @@ class TestRepair:
         assert [(a.what, a.subject) for a in planned.actions] == [(a.what, a.subject) for a in done.actions]
         assert [problem.subject for problem in planned.remaining] == [problem.subject for problem in done.remaining]
 
+    @pytest.mark.parametrize(
+        ("sql", "left"),
+        [
+            ("UPDATE run SET notes = 'other'", {ProblemKind.SEAL}),
+            ("UPDATE artifact SET next_number = 3", {ProblemKind.SEAL, ProblemKind.NUMBERING}),
+            ("DELETE FROM alias WHERE artifact = 2 AND name = 'latest'", set()),  # what mends it takes the seal away
+        ],
+    )
+    def test_repair_of_a_file_whose_seal_does_not_hold_says_first_what_it_leaves(
+        self, project: lineage.Project, model: lineage.Version, tmp_path: Path, sql: str, left: set[ProblemKind]
+    ) -> None:
+        """Plan, deed and a look afterwards find the same: what is left is not mended by being passed over."""
+        project.pack(tmp_path / "share.lineage")
+        share = lineage.open(tmp_path / "share.lineage")
+        edit(share, sql)
+
+        planned, done = share.repair(), share.repair(dry_run=False)
+
+        assert {problem.kind for problem in planned.remaining} == left
+        assert done.remaining == planned.remaining == share.verify().problems
+        assert [report.ok for report in (planned, done, share.verify())] == [not left] * 3
+
     def test_repair_uses_the_good_bytes_inside(self, project: lineage.Project, model: lineage.Version) -> None:
         """A damaged file whose bytes lie inside the project file is replaced by them; the bad one is kept aside."""
         path = blob_of(model, "big/weights")

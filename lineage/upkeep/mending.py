@@ -37,12 +37,14 @@ class Step:
         subject: To what: a digest, a reference, an artifact, a run id.
         mends: The kinds of problems with this subject that are gone afterwards.
         do: Does it.
+        writes: Whether it writes rows.
     """
 
     what: str
     subject: str
     mends: tuple[ProblemKind, ...]
     do: Callable[[], None]
+    writes: bool = True
 
 
 def plan(store: Store, problems: Iterable[Problem]) -> list[Step]:
@@ -72,7 +74,9 @@ def _byte_steps(store: Store, digest: str) -> Iterator[Step]:
     blob, inside = state
     beside = look_beside(store, blob, content=True)
     if beside is not None and beside.kind is ProblemKind.BYTES_WRITABLE:
-        yield Step("make the blob's file read-only", digest, (beside.kind,), lambda: _make_read_only(store, blob))
+        yield Step(
+            "make the blob's file read-only", digest, (beside.kind,), lambda: _make_read_only(store, blob), writes=False
+        )
         beside = None
     if beside is not None and beside.kind in _DAMAGE:
         yield from _steps_beside(store, blob, beside, good=blob.inside and inside is None)
@@ -83,10 +87,10 @@ def _byte_steps(store: Store, digest: str) -> Iterator[Step]:
 def _steps_beside(store: Store, blob: BlobRow, fault: Fault, *, good: bool) -> Iterator[Step]:
     if good:
         what = "set the damaged file aside and use the good bytes in the project file"
-        yield Step(what, blob.digest, (fault.kind,), lambda: _restore_file(store, blob))
+        yield Step(what, blob.digest, (fault.kind,), lambda: _restore_file(store, blob), writes=False)
     else:
         what = "set the damaged file aside; log the same bytes again to heal what names them"
-        yield Step(what, blob.digest, (), lambda: _set_aside(store, blob))
+        yield Step(what, blob.digest, (), lambda: _set_aside(store, blob), writes=False)
 
 
 def _steps_inside(store: Store, blob: BlobRow, fault: Fault, *, good: bool) -> Iterator[Step]:

@@ -10,7 +10,7 @@ which nothing of ours empties.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -185,16 +185,17 @@ class _Looking:
     seal: str | None = None
 
     def look(self) -> None:
-        store = self.store
-        for problem in chain(
-            row_problems(store),
-            guarded(ProblemKind.DATABASE, "the tables", self._count),
-            guarded(ProblemKind.SEAL, "the seal", self._seal_problems),
-            guarded(ProblemKind.BLOB_FOLDER, "the blob folder", lambda: folder_problems(store)),
-            guarded(ProblemKind.BLOB_FOLDER, "file and folder", self._standing_problems),
-            guarded(ProblemKind.DATABASE, "the table of blobs", lambda: byte_problems(store, self.seen)),
-        ):
+        of_bytes = guarded(ProblemKind.DATABASE, "the table of blobs", lambda: byte_problems(self.store, self.seen))
+        for problem in chain(self.besides_bytes(), of_bytes):
             self.found.append(problem)
+
+    def besides_bytes(self) -> Iterator[Problem]:
+        """Yield what is wrong with all but the bytes of blobs."""
+        yield from row_problems(self.store)
+        yield from guarded(ProblemKind.DATABASE, "the tables", self._count)
+        yield from guarded(ProblemKind.SEAL, "the seal", self._seal_problems)
+        yield from guarded(ProblemKind.BLOB_FOLDER, "the blob folder", lambda: folder_problems(self.store))
+        yield from guarded(ProblemKind.BLOB_FOLDER, "file and folder", self._standing_problems)
 
     def report(self) -> VerifyReport:
         runs, artifacts, versions, left_out, left_out_bytes = self.counts
@@ -256,7 +257,8 @@ def repair(
     them again heals every version that names them. Links, folders and the like in the place of a blob are set
     aside too. A missing ``latest`` names the highest version again, an alias of a deleted version goes, counts
     are counted anew, and runs whose process is gone are written down as crashed. Into a project file that SQLite
-    finds damaged nothing is written.
+    finds damaged nothing is written. The first write takes the seal of a packed file away, also one that does not
+    hold; what it cannot mend is left in the report, whether it did anything or only said what it would do.
 
     Args:
         store: What to mend.
@@ -277,12 +279,16 @@ def repair(
     if dry_run:
         return _planned(plan(store, problems), problems)
     with store.blobs.collecting():
-        actions = [_done(step) for step in plan(store, problems)]
-        return RepairReport(dry_run=False, actions=tuple(actions), remaining=tuple(_remaining(store, problems)))
+        actions = tuple(_done(step) for step in plan(store, problems))
+        return RepairReport(
+            dry_run=False, actions=actions, remaining=_remaining(store, problems) if actions else problems
+        )
 
 
-def _planned(steps: list[Step], problems: Iterable[Problem]) -> RepairReport:
+def _planned(steps: list[Step], problems: Sequence[Problem]) -> RepairReport:
     mended = {(kind, step.subject) for step in steps for kind in step.mends}
+    if any(step.writes for step in steps):  # the first write takes the seal away, also one that does not hold
+        mended |= {(problem.kind, problem.subject) for problem in problems if problem.kind is ProblemKind.SEAL}
     left = tuple(problem for problem in problems if (problem.kind, problem.subject) not in mended)
     actions = tuple(RepairAction(step.what, step.subject, done=False) for step in steps)
     return RepairReport(dry_run=True, actions=actions, remaining=left)
@@ -298,12 +304,12 @@ def _done(step: Step) -> RepairAction:
     return RepairAction(step.what, step.subject, done=True)
 
 
-def _remaining(store: Store, problems: Iterable[Problem]) -> list[Problem]:
-    """Look again at the rows, and at the bytes that were in trouble."""
-    found = list(row_problems(store))
+def _remaining(store: Store, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Look again at all but the bytes, and at those that were in trouble."""
+    found = list(_Looking(store, Seen(content=True, progress=None), "").besides_bytes())
     for digest in troubled(problems):
         with store.database.read() as connection:
             state = look_up(connection, digest)
         if state is not None:
             found += blob_problems(store, *state, content=True)
-    return [*found, *guarded(ProblemKind.BLOB_FOLDER, "the blob folder", lambda: folder_problems(store))]
+    return tuple(found)

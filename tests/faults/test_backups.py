@@ -489,6 +489,19 @@ def test_gc_accepts_only_what_it_would_refuse(project: lineage.Project, accept: 
         project.gc(accept=accept)  # type: ignore[arg-type]
 
 
+def test_repair_does_not_pass_over_an_older_file(tmp_path: Path) -> None:
+    """It cannot mend that: it says so before and after, and exits as verify does."""
+    project = begun(tmp_path)
+    backup = backed_up(project.file)
+    log(project, "one")
+    put_back(backup, project.file)
+
+    answers = [call(*words, "--project", project.file) for words in (["repair"], ["repair", "--apply"], ["verify"])]
+
+    assert [answer.code for answer in answers] == [10, 10, 10]
+    assert ["error: older-file: " in answer.out for answer in answers] == [True, True, True]
+
+
 def test_gc_that_only_counts_refuses_nothing(tmp_path: Path) -> None:
     """It is how one sees what an older file would let go."""
     project = begun(tmp_path)
