@@ -351,8 +351,10 @@ class Questions:
     def stale(self) -> list[Stale]:
         """Return the newest versions made from what has a newer version now, directly or further upstream.
 
-        What must be run again, and why: each names the run that used something old, what it used, and what
-        ``latest`` names today. A newer version that itself came from the run does not count against it.
+        What must be run again, and why: each names the nearest run upstream, or its own, that used something old, what
+        that used, and what ``latest`` names today. What lies between that run and the version is to be run again after
+        it; of a step that was, the run after it is named, which used its older output. A newer version that itself came
+        from the run does not count against it, and what a deleted run used is no reason.
         """
         with self._store.database.read() as connection:
             return find_stale(connection)

@@ -247,7 +247,7 @@ class Stale:
 
     Attributes:
         reference: The version to make again.
-        run: Id of the run, at or upstream of it, that used something old.
+        run: Id of the nearest run, its own or one upstream, that used something old.
         used: What that run used.
         newest: What ``latest`` of that artifact names now.
     """

@@ -581,8 +581,10 @@ def test_stale_lists_what_is_to_be_made_again(filled: lineage.Project) -> None:
     lines = good("stale").lines
 
     assert lines[0].split() == ["version", "because", "run", "used", "newest"]
-    assert "data:v0" in lines[1]
-    assert "data:v1" in lines[1]
+    assert [line.split() for line in lines[1:]] == [
+        ["scores:v0", "evaluate-1", "model:v0", "model:v1"],
+        ["model:v1", "train-2", "data:v0", "data:v1"],
+    ]
     assert len(checked_list(call("stale", "--json"), "stale")) == len(lines) - 1
 
 

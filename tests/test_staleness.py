@@ -62,16 +62,55 @@ def test_stale_goes_all_the_way_downstream(project: Project) -> None:
 
 
 def test_stale_is_over_when_it_was_made_again(project: Project) -> None:
-    """A newer model of the newer data ends it for the model, and what used the old model is stale then."""
+    """A newer model of the newer data ends it for the model, and what used the old model is stale by that."""
     log(project, "data", "0")
     make(project, "train", "data", ("model", "0"))
     make(project, "eval", "model", ("report", "0"))
     log(project, "data", "1")
     make(project, "again", "data", ("model", "1"))
 
-    found = project.stale()
+    assert project.stale() == [Stale("report:v0", "eval", "model:v0", "model:v1")]
 
-    assert [(one.reference, one.run) for one in found] == [("report:v0", "train")]
+
+def test_stale_names_the_step_after_one_that_was_made_again(project: Project) -> None:
+    """What is done is not named: training is to be run again, with the data that was made since; then the report."""
+    log(project, "raw", "0")
+    make(project, "prep0", "raw", ("prep", "0"))
+    make(project, "train0", "prep", ("model", "0"))
+    log(project, "raw", "1")
+    make(project, "prep1", "raw", ("prep", "1"))
+    make(project, "eval0", ["model", "prep"], ("report", "0"))
+
+    assert project.stale() == [
+        Stale("model:v0", "train0", "prep:v0", "prep:v1"),
+        Stale("report:v0", "train0", "prep:v0", "prep:v1"),
+    ]
+
+
+def test_stale_names_the_nearest_of_two_branches(project: Project) -> None:
+    """Both are to be run again, and each is named with what it made; what came of both has the nearer."""
+    for name in ("far", "near"):
+        log(project, name, "0")
+    make(project, "clean", "far", ("clean", "0"))
+    make(project, "prep", "clean", ("data", "0"))
+    make(project, "label", "near", ("labels", "0"))
+    make(project, "train", ["data", "labels"], ("model", "0"))
+    for name in ("far", "near"):
+        log(project, name, "1")
+
+    found = [(one.reference, one.run) for one in project.stale()]
+
+    assert found == [("clean:v0", "clean"), ("data:v0", "clean"), ("labels:v0", "label"), ("model:v0", "label")]
+
+
+def test_stale_names_what_lies_before_the_tuning(project: Project) -> None:
+    """What a tuned model began with is no reason of the tuning's own, but the old data of that is one."""
+    log(project, "data", "0")
+    make(project, "train", "data", ("model", "0"))
+    make(project, "tune", "model", ("model", "1"))
+    log(project, "data", "1")
+
+    assert project.stale() == [Stale("model:v1", "train", "data:v0", "data:v1")]
 
 
 def test_stale_names_the_nearest_cause_when_only_that_is_left(project: Project) -> None:
@@ -158,6 +197,19 @@ def test_stale_passes_over_deleted_runs_and_artifacts(project: Project) -> None:
     project.delete_artifact("other")
 
     assert (before, project.stale()) == (["model:v0", "thing:v0"], [])
+
+
+def test_stale_passes_over_a_step_made_again_before_a_deleted_run(project: Project) -> None:
+    """What a deleted run used is no reason, and the step before it is done."""
+    log(project, "raw", "0")
+    make(project, "prep0", "raw", ("prep", "0"))
+    make(project, "train0", "prep", ("model", "0"))
+    log(project, "raw", "1")
+    make(project, "prep1", "raw", ("prep", "1"))
+
+    project.run("train0").delete()
+
+    assert project.stale() == []
 
 
 def test_stale_is_over_when_the_newer_version_was_deleted(project: Project) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from lineage.filters import Compiled, Field, compile_filter, compile_order, register_functions
 from lineage.records import SearchHit
@@ -182,17 +182,27 @@ def job_types(connection: sqlite3.Connection) -> list[str]:
     return [row[0] for row in rows]
 
 
-def outdated_inputs(connection: sqlite3.Connection) -> list[tuple[int, int, int]]:
-    """Return (run, version it consumed, version that ``latest`` names now) where the two differ."""
-    return connection.execute(
-        """SELECT c.run, c.version, l.version FROM consumed c
+class Outdated(NamedTuple):
+    """A run, a version that it consumed, the one that ``latest`` names now, and whether the run was deleted."""
+
+    run: int
+    version: int
+    newest: int
+    deleted: int
+
+
+def outdated_inputs(connection: sqlite3.Connection) -> list[Outdated]:
+    """Return what runs consumed of which ``latest`` names another version now."""
+    rows = connection.execute(
+        """SELECT c.run, c.version, l.version, r.deleted_at IS NOT NULL FROM consumed c
            JOIN version v ON v.id = c.version JOIN alias l ON l.artifact = v.artifact AND l.name = 'latest'
            JOIN run r ON r.id = c.run
-           WHERE l.version <> c.version AND r.deleted_at IS NULL ORDER BY c.run, c.version"""
-    ).fetchall()
+           WHERE l.version <> c.version ORDER BY c.run, c.version"""
+    )
+    return [Outdated(*row) for row in rows]
 
 
-def newest_among(connection: sqlite3.Connection, versions: Sequence[int]) -> list[int]:
+def newest_among(connection: sqlite3.Connection, versions: Iterable[int]) -> list[int]:
     """Return those of `versions` that ``latest`` names."""
     rows = connection.execute(
         """SELECT l.version FROM json_each(?) n JOIN alias l ON l.version = n.value AND l.name = 'latest'""",
