@@ -34,7 +34,8 @@ class Comparison:
         unchanged: How many entries are the same.
         metadata: Changed keys of the metadata, nested ones dotted.
         config: Changed keys of the config of the runs that produced them.
-        upstream: By artifact, the versions upstream that only one of them has: (only the old, only the new).
+        upstream: By artifact, the versions upstream that only one of them has: (only the old, only the new). The old
+            version itself is among them if the new one was made from it.
     """
 
     old: str
@@ -124,11 +125,16 @@ def _config(connection: sqlite3.Connection, version: int) -> JsonObject:
 
 
 def _upstream(connection: sqlite3.Connection, old: int, new: int) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Return the versions upstream of only one of the two, by artifact; the two themselves do not count."""
-    before = graph.walk(connection, [graph.Key("version", old)], up=True).versions.keys()
-    after = graph.walk(connection, [graph.Key("version", new)], up=True).versions.keys()
-    only_old = _by_artifact(connection, before - after - {old, new})
-    only_new = _by_artifact(connection, after - before - {old, new})
+    """Return the versions upstream of only one of the two, by artifact.
+
+    The old one is such a version where the new one was made from it: that is what changed.
+    """
+    before, after = (
+        graph.walk(connection, [graph.Key("version", version)], up=True).versions.keys() - {version}
+        for version in (old, new)
+    )
+    only_old = _by_artifact(connection, before - after)
+    only_new = _by_artifact(connection, after - before)
     return {
         name: (only_old.get(name, ()), only_new.get(name, ())) for name in sorted(only_old.keys() | only_new.keys())
     }

@@ -514,6 +514,9 @@ def test_diff_shows_what_changed(filled: lineage.Project) -> None:
         "config",
         "  lr          0.1 -> 0.01",
         "  optim.name  - -> adam",
+        "",
+        "upstream",
+        "  model  none -> v0",
     ]
 
 

@@ -228,15 +228,15 @@ def test_diff_names_what_only_one_has_upstream(project: Project) -> None:
     assert list(found) == ["data", "extra", "raw"]
 
 
-def test_diff_of_versions_one_of_which_came_from_the_other_leaves_the_two_out(project: Project) -> None:
-    """The old model that the new one was tuned from is what is compared, not news."""
+def test_diff_of_a_version_and_what_was_tuned_from_it_names_the_first_upstream(project: Project) -> None:
+    """That the new model was made from the old one is what changed, and more than the data they have in common."""
     log(project, "m", {"a": "0"})
     log(project, "data", {"a": "d"})
     with project.start_run(use=["m", "data"]) as run:
         log(run, "m", {"a": "1"})
 
-    assert project.diff("m:v0", "m:v1").upstream == {"data": ((), ("data:v0",))}
-    assert project.diff("m:v1", "m:v0").upstream == {"data": (("data:v0",), ())}
+    assert project.diff("m:v0", "m:v1").upstream == {"data": ((), ("data:v0",)), "m": ((), ("m:v0",))}
+    assert project.diff("m:v1", "m:v0").upstream == {"data": (("data:v0",), ()), "m": (("m:v0",), ())}
 
 
 def test_diff_lists_several_versions_of_one_artifact_upstream(project: Project) -> None:
