@@ -83,7 +83,8 @@ def gc(
     """Drop what nothing names: bytes, listings, and what crashed programs left in the blob folder.
 
     Programs that store bytes wait while it runs; drafts of living programs are left alone. It works on a full
-    disk. A dry run takes no lock and changes nothing; it may count what others are storing at that moment.
+    disk. A dry run takes no lock and changes nothing; it may count what others are storing at that moment. It promises
+    nothing that would be refused: where bytes may be another file's or machine's, it refuses as well.
 
     Args:
         store: Where.
@@ -103,9 +104,11 @@ def gc(
         raise StateError("gc cannot run inside a batch or a snapshot: what they wrote may still be undone")
     accepted = _accepted(accept)
     if dry_run:
+        _refuse_doubt(store, accepted)
         return _Collection(store, dry_run=True, progress=progress).run()
     store.check_writable()
     with store.blobs.collecting():
+        _refuse_without_locks(store)
         _refuse_doubt(store, accepted)
         report = _Collection(store, dry_run=False, progress=progress).run()
         settle(store)
@@ -122,14 +125,19 @@ def _accepted(accept: Iterable[str]) -> frozenset[str]:
     return frozenset(accepted)
 
 
-def _refuse_doubt(store: Store, accepted: frozenset[str]) -> None:
-    """Refuse where it cannot be told who else is storing, or what another file or folder needs.
-
-    A lock that a second descriptor does not see is none; on a network file system it may hold here and not elsewhere.
-    """
+def _refuse_without_locks(store: Store) -> None:
+    """Refuse where the lock that is held holds nobody off: one that a second descriptor does not see is none."""
     root = store.blobs.root
     if not is_locked(root / "gc.lock"):
         raise StorageError(f"locks do not hold in {str(root)!r}: gc could take what others are storing")
+
+
+def _refuse_doubt(store: Store, accepted: frozenset[str]) -> None:
+    """Refuse where it cannot be told who else is storing, or what another file or folder needs.
+
+    On a network file system a lock may hold here and not elsewhere.
+    """
+    root = store.blobs.root
     place = file_system_of(root)
     if place.network and ErrorKind.NETWORK_FILE_SYSTEM not in accepted:
         message = (

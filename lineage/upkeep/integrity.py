@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from blake3 import blake3
 
 from lineage.errors import LineageError, NotFoundError
-from lineage.generations import NEWEST
+from lineage.generations import NEWEST, Standing, standing
 from lineage.staging import COPY_BUFFER
 from lineage.statements import checks
 from lineage.statements import content as rows
@@ -229,11 +229,14 @@ def folder_problems(store: Store) -> Iterator[Problem]:
 
 
 def _strays(store: Store) -> Iterator[Problem]:
+    """Name files that no row names, and say that gc takes them only where it does: a newer file may name them."""
+    together = standing(store) is Standing.TOGETHER
+    fate = "gc takes it, unless it is being logged now" if together else "what is newer may need it, so gc leaves it"
     for found in shards(store):
         with store.database.read() as connection:
             known = known_blobs(connection, found)
         for digest in found.keys() - known:
-            message = f"no row names {str(store.blobs.path_of(digest))!r}; gc takes it, unless it is being logged now"
+            message = f"no row names {str(store.blobs.path_of(digest))!r}; {fate}"
             yield Problem(ProblemKind.STRAY_FILE, digest, message, severity="warning")
 
 

@@ -87,6 +87,12 @@ def gc_that_asks_no_place(_: Function) -> Function:
     return lambda store, accepted: None
 
 
+@plant("lineage.upkeep.collection:_refuse_without_locks")
+def gc_that_tries_no_lock(_: Function) -> Function:
+    """It believes that the lock it was given holds others off."""
+    return lambda store: None
+
+
 @plant("lineage.blobs:BlobFolder.storing")
 def log_that_asks_for_the_place(kept: Function) -> Function:
     """Every log reads the table of mounts."""

@@ -502,11 +502,35 @@ def test_repair_does_not_pass_over_an_older_file(tmp_path: Path) -> None:
     assert ["error: older-file: " in answer.out for answer in answers] == [True, True, True]
 
 
-def test_gc_that_only_counts_refuses_nothing(tmp_path: Path) -> None:
-    """It is how one sees what an older file would let go."""
+@pytest.mark.parametrize("change", [by_log, by_delete])
+def test_gc_that_only_counts_promises_nothing_that_gc_refuses(tmp_path: Path, change: Change) -> None:
+    """It refuses as gc does, changes nothing, and counts for who accepts: so one sees what an older file lets go."""
+    project = begun(tmp_path)
+    backup = backed_up(project.file)
+    change(project)
+    put_back(backup, project.file)
+    project = lineage.open(project.file)
+    before = sorted(project.blob_folder.rglob("*"))
+
+    answer = call("gc", "--dry-run", "--project", project.file)
+
+    assert (answer.code, answer.out, "is older than its blob folder" in answer.err) == (4, "", True)
+    with pytest.raises(lineage.ConflictError) as caught:
+        project.gc(dry_run=True)
+    assert caught.value.kind is ErrorKind.OLDER_FILE
+    assert project.gc(dry_run=True, accept=["older-file"]).strays == (1 if change is by_log else 0)
+    assert sorted(project.blob_folder.rglob("*")) == before
+
+
+def test_verify_does_not_invite_to_collect_what_a_newer_file_may_need(tmp_path: Path) -> None:
+    """Bytes without a row are those of the newer file, so nothing is said of gc taking them."""
     project = begun(tmp_path)
     backup = backed_up(project.file)
     log(project, "one")
     put_back(backup, project.file)
 
-    assert lineage.open(project.file).gc(dry_run=True).strays == 1
+    strays = [problem for problem in project.verify().problems if problem.kind.value == "stray-file"]
+
+    assert [problem.message.partition("; ")[2] for problem in strays] == [
+        "what is newer may need it, so gc leaves it",
+    ]

@@ -420,7 +420,9 @@ def check_refused(folder: Path, patch: pytest.MonkeyPatch, bug: Bug | None = Non
         assert caught.value.kind is lineage.ErrorKind.NETWORK_FILE_SYSTEM
         assert len(list(project.blob_folder.glob("??/*"))) == 1
         assert call("gc", "--project", project.file).code == 4
-        assert project.gc(dry_run=True).blobs == 1
+        with pytest.raises(lineage.ConflictError, match="network file system"):
+            project.gc(dry_run=True)
+        assert project.gc(dry_run=True, accept=["network-file-system"]).blobs == 1
         assert call("gc", "--project", project.file, "--accept", "network-file-system").code == 0
         assert list(project.blob_folder.glob("??/*")) == []
 
@@ -446,12 +448,15 @@ def test_gc_refuses_where_locks_may_not_hold(
 
 
 @REFUSED
-@pytest.mark.parametrize("check", [check_refused, check_no_locks])
+@pytest.mark.parametrize(
+    ("check", "bug"),
+    [(check_refused, bugs.gc_that_asks_no_place), (check_no_locks, bugs.gc_that_tries_no_lock)],
+    ids=["place", "lock"],
+)
 def test_gc_refused_check_sees(
-    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, check: Callable[..., None]
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, check: Callable[..., None], bug: Bug
 ) -> None:
     """A gc that asks nothing does not pass."""
-    bug = bugs.gc_that_asks_no_place
     with ledger.catches(bug.name):
         check(tmp_path, monkeypatch, bug)
 
