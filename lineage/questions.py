@@ -227,12 +227,15 @@ class Questions:
         """Return every move of an alias, ``"name:alias"``, oldest first; of a bare name, of all its aliases.
 
         Raises:
-            NotFoundError: There is no such artifact.
+            NotFoundError: There is no such artifact, or it never had the alias.
         """
         name, colon, alias = _text(reference, "reference").partition(":")
         with self._store.database.read() as connection:
             artifact = find_artifact(connection, known_name(name))
-            return artifacts.alias_events(connection, artifact, alias_name(alias) if colon else None)
+            events = artifacts.alias_events(connection, artifact, alias_name(alias) if colon else None)
+            if colon and not events and artifacts.version_by_alias(connection, name, alias) is None:
+                raise NotFoundError(f"{name!r} never had an alias {alias!r}", kind=ErrorKind.ALIAS_NOT_FOUND)
+            return events
 
     def node(self, node: AnyNode) -> Run | Version:
         """Return what a text names: with ``:`` or ``@`` a version, else a run, else the newest of an artifact.

@@ -293,7 +293,7 @@ def find_version(
     """
     found = _find(connection, reference, as_of)
     if found is None:
-        _missing(connection, reference)
+        _missing(connection, reference, as_of)
     key, gone = found
     if gone and not deleted:
         message = f"{reference} was deleted; its lineage is still there, its content is not"
@@ -321,10 +321,13 @@ def _find_digest(connection: sqlite3.Connection, reference: Reference) -> tuple[
     return (found[0][0], found[0][2]) if found else None
 
 
-def _missing(connection: sqlite3.Connection, reference: Reference) -> NoReturn:
+def _missing(connection: sqlite3.Connection, reference: Reference, as_of: str | None) -> NoReturn:
     artifact = find_artifact(connection, reference.name)
     if reference.alias is None:
         raise NotFoundError(f"no version {str(reference)!r}", kind=ErrorKind.VERSION_NOT_FOUND)
+    if as_of is not None and artifacts.alias_events(connection, artifact, reference.alias):
+        message = f"{str(reference)!r} named nothing at {as_of}; its history says what it named when"
+        raise NotFoundError(message, kind=ErrorKind.ALIAS_NOT_FOUND)
     known = artifacts.alias_names(connection, artifact, _SHOWN + 1)
     shown = ", ".join(known[:_SHOWN]) + (", …" if len(known) > _SHOWN else "")
     message = f"no version {str(reference)!r}; the aliases of {reference.name!r} are {shown}" if known else None

@@ -323,9 +323,10 @@ def test_alias_history_says_who_moved_it_when_and_in_which_run(project: Project)
     assert history[0].at.endswith("Z")
 
 
-def test_alias_history_of_an_alias_that_never_was_is_empty(three: Project) -> None:
-    """An artifact is there, an alias may or may not have been."""
-    assert three.alias_history("m:best") == []
+def test_alias_history_of_an_alias_that_never_was_is_not_found(three: Project) -> None:
+    """It is a slip of the pen; what was removed since has a history."""
+    with refused(three, NotFoundError, "'m' never had an alias 'best'", ErrorKind.ALIAS_NOT_FOUND):
+        three.alias_history("m:best")
 
 
 def test_alias_history_of_an_unknown_artifact_is_not_found(three: Project) -> None:
@@ -376,8 +377,24 @@ def test_version_as_of_each_move_gives_what_the_alias_named(three: Project) -> N
 
     assert three.version("m:best", as_of=first).reference == "m:v0"
     assert three.version("m:best", as_of=second).reference == "m:v1"
-    with pytest.raises(NotFoundError, match="no version 'm:best'"):
+    with refused(three, NotFoundError, f"'m:best' named nothing at {removed}", ErrorKind.ALIAS_NOT_FOUND):
         three.version("m:best", as_of=removed)
+
+
+@pytest.mark.parametrize("reference", ["m", "m:latest", "m:best"])
+def test_version_as_of_a_time_before_the_alias_says_that_it_named_nothing_then(three: Project, reference: str) -> None:
+    """It names something now, so to say that it is not there would be wrong."""
+    three.version("m:v0").add_alias("best")
+    said = f"'{reference if ':' in reference else 'm:latest'}' named nothing at 2020-01-01T00:00:00.000000Z"
+
+    with refused(three, NotFoundError, said, ErrorKind.ALIAS_NOT_FOUND):
+        three.version(reference, as_of="2020-01-01T00:00Z")
+
+
+def test_version_as_of_a_time_by_an_alias_that_never_was_lists_the_aliases(three: Project) -> None:
+    """Then it is the name that is wrong."""
+    with refused(three, NotFoundError, "no version 'm:bets'; the aliases of 'm' are latest", ErrorKind.ALIAS_NOT_FOUND):
+        three.version("m:bets", as_of="2020-01-01T00:00Z")
 
 
 def test_version_as_of_a_time_before_a_rename_is_asked_by_the_new_name(three: Project) -> None:

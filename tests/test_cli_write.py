@@ -416,6 +416,14 @@ def test_alias_history_tells_every_move(filled: lineage.Project) -> None:
     assert len(good("alias", "history", "model").lines) == 5
 
 
+def test_alias_history_of_an_alias_that_never_was_is_not_found(filled: lineage.Project) -> None:
+    """An empty answer would say that it never moved."""
+    answer = call("alias", "history", "model:nope")
+
+    assert (answer.code, answer.out) == (3, "")
+    assert "'model' never had an alias 'nope'" in answer.err
+
+
 def test_alias_ls_lists_aliases(filled: lineage.Project) -> None:
     """Of one artifact or of all."""
     assert [line.split()[1:3] for line in good("alias", "ls", "model").lines[1:]] == [
