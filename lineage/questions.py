@@ -24,10 +24,10 @@ from lineage.statements import artifacts, content, lists, runs
 from lineage.store import Store, find_artifact, find_run, find_version
 from lineage.system import open_source
 from lineage.values import (
-    Digest,
     Reference,
     alias_name,
     file_path,
+    is_digest_prefix,
     is_encodable,
     known_name,
     listed,
@@ -376,19 +376,22 @@ class Questions:
             return lists.search(connection, words, most)
 
     def whereis(self, file: str | os.PathLike[str]) -> list[Location]:
-        """Return the versions and paths that hold the bytes of a local file, or of a digest.
+        """Return the versions and paths that hold the bytes of a local file, or of a digest or its first 8 digits.
 
         Raises:
-            InvalidInputError: It is neither a file nor a digest.
+            InvalidInputError: It is neither a file nor a digest, or several digests begin so.
         """
         path = file_path(file, "digest, and no path of a file", kind=ErrorKind.SOURCE_INVALID)
-        if len(str(file)) == 64 and not path.exists():  # noqa: PLR2004 (a digest's length)
-            digest = Digest.parse(file)
-        else:
+        beginning = str(file)
+        if not is_digest_prefix(beginning) or path.exists():
             with open_source(path) as source:
-                digest, _ = copy_hashed(source, None)
+                beginning, _ = copy_hashed(source, None)
         with self._store.database.read() as connection:
-            return content.locations(connection, digest)
+            digests = content.digests_from(connection, beginning)
+            if len(digests) > 1:
+                message = f"{beginning!r} begins several digests ({', '.join(digests)}): give more digits"
+                raise InvalidInputError(message, kind=ErrorKind.REFERENCE_AMBIGUOUS)
+            return [place for digest in digests for place in content.locations(connection, digest)]
 
     def sql(self, query: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[dict[str, Any]]:
         """Return the rows of one SELECT over the documented views, as dicts; schema/README.md lists them.

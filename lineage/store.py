@@ -326,8 +326,8 @@ def _missing(connection: sqlite3.Connection, reference: Reference, as_of: str | 
     if reference.alias is None:
         raise NotFoundError(f"no version {str(reference)!r}", kind=ErrorKind.VERSION_NOT_FOUND)
     if as_of is not None and artifacts.alias_events(connection, artifact, reference.alias):
-        message = f"{str(reference)!r} named nothing at {as_of}; its history says what it named when"
-        raise NotFoundError(message, kind=ErrorKind.ALIAS_NOT_FOUND)
+        then = f"{str(reference)!r} named nothing at {as_of}; its history says what it named when"
+        raise NotFoundError(then, kind=ErrorKind.ALIAS_NOT_FOUND)
     known = artifacts.alias_names(connection, artifact, _SHOWN + 1)
     shown = ", ".join(known[:_SHOWN]) + (", …" if len(known) > _SHOWN else "")
     message = f"no version {str(reference)!r}; the aliases of {reference.name!r} are {shown}" if known else None

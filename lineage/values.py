@@ -147,8 +147,13 @@ class Reference:
         return f"{self.name}:{self.alias if self.number is None else f'v{self.number}'}"
 
 
+def is_digest_prefix(text: str) -> bool:
+    """Whether a text is a digest, or its first 8 or more digits."""
+    return _DIGEST_PREFIX.fullmatch(text) is not None
+
+
 def _digest_prefix(digest: str, text: str) -> str:
-    if not _DIGEST_PREFIX.fullmatch(digest):
+    if not is_digest_prefix(digest):
         message = f"{shown(text)}: after '@' comes a digest or its first 8 or more lower-case hexadecimal digits"
         raise InvalidInputError(message, kind=ErrorKind.REFERENCE_INVALID)
     return digest

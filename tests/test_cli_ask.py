@@ -570,6 +570,14 @@ def test_whereis_finds_bytes(filled: lineage.Project) -> None:
     assert len(checked_list(call("whereis", digest, "--json"), "location")) == 1
 
 
+def test_whereis_takes_the_digest_that_ls_prints(filled: lineage.Project) -> None:
+    """On a terminal that is the beginning of one."""
+    digest = str(filled.version("data").entry("b/c.txt").digest)[:16]
+
+    assert digest in seen("ls", "data:v0").out
+    assert good("whereis", digest).lines[1].split() == ["data:v0", "b/c.txt", "3"]
+
+
 def test_whereis_of_unknown_bytes_is_empty(filled: lineage.Project) -> None:
     """Nowhere is an answer."""
     Path("local").write_text("unknown")

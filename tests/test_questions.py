@@ -985,6 +985,33 @@ def test_whereis_of_unknown_bytes_is_nowhere(project: Project, tmp_path: Path) -
     assert project.whereis("0" * 64) == []
 
 
+@pytest.mark.parametrize("digits", [8, 16, 63])
+def test_whereis_of_the_beginning_of_a_digest_finds_the_bytes(project: Project, digits: int) -> None:
+    """So many digits as people are shown are enough."""
+    log(project, "a", "same")
+    digest = project.version("a").entry("file.txt").digest
+    assert digest is not None
+
+    assert [one.reference for one in project.whereis(digest[:digits])] == ["a:v0"]
+    assert project.whereis("0" * digits) == []
+
+
+TWINS = {"a": "41092", "b": "52490"}
+"""Texts whose digests begin with the same 8 digits."""
+
+
+def test_whereis_of_the_beginning_of_several_digests_is_refused(project: Project) -> None:
+    """It lists them, so that one can be told from the other."""
+    one, other = (log(project, name, text).entry("file.txt").digest for name, text in TWINS.items())
+    assert one is not None
+    assert other is not None
+    assert one[:8] == other[:8]
+
+    with refused(project, InvalidInputError, f"{one[:8]!r} begins several digests", ErrorKind.REFERENCE_AMBIGUOUS):
+        project.whereis(one[:8])
+    assert [place.reference for place in project.whereis(other[:16])] == ["b:v0"]
+
+
 def test_whereis_of_a_file_called_as_a_digest_reads_the_file(project: Project, tmp_path: Path) -> None:
     """A file that is there counts before the digest its name could be."""
     log(project, "a", "same")

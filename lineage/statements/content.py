@@ -256,6 +256,15 @@ def _entries_outside(connection: sqlite3.Connection, version: int, other: int) -
     return [_entry(row) for row in rows]
 
 
+def digests_from(connection: sqlite3.Connection, prefix: str) -> list[str]:
+    """Return the digests of blobs that begin so, two at most."""
+    rows = connection.execute(
+        "SELECT digest FROM blob WHERE digest >= :prefix AND digest < :prefix || 'g' ORDER BY digest LIMIT 2",
+        {"prefix": prefix},
+    )
+    return [row[0] for row in rows]
+
+
 def locations(connection: sqlite3.Connection, digest: str) -> list[Location]:
     """Return where live versions hold given bytes; references to bytes elsewhere do not count."""
     rows = connection.execute(
