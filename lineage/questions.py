@@ -240,6 +240,8 @@ class Questions:
     def node(self, node: AnyNode) -> Run | Version:
         """Return what a text names: with ``:`` or ``@`` a version, else a run, else the newest of an artifact.
 
+        Also what was deleted, of which the lineage is there; a name stands for what lives, if anything living has it.
+
         Raises:
             NotFoundError: Nothing.
             InvalidInputError: Both a run and an artifact, or several runs.
@@ -260,7 +262,8 @@ class Questions:
         if is_artifact and not is_run:
             return self.version(text)
         try:
-            run = self.run(text)
+            with self._store.database.read() as connection:
+                run = load_runs(self._store, [find_run(connection, text, deleted=True)])[0]
         except NotFoundError as error:
             message = f"no run and no artifact {shown(text)}; 'lineage ls' shows what there is"
             raise NotFoundError(message) from error

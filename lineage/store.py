@@ -334,8 +334,13 @@ def _missing(connection: sqlite3.Connection, reference: Reference, as_of: str | 
     raise NotFoundError(message or f"no version {str(reference)!r}", kind=ErrorKind.ALIAS_NOT_FOUND)
 
 
-def find_run(connection: sqlite3.Connection, text: str) -> int:
+def find_run(connection: sqlite3.Connection, text: str, *, deleted: bool = False) -> int:
     """Return the run with this id, this name, or an id that begins so.
+
+    Args:
+        connection: Where to look.
+        text: What to find.
+        deleted: Accept the name of a deleted run, if nothing living is called so.
 
     Raises:
         NotFoundError: There is none.
@@ -345,6 +350,8 @@ def find_run(connection: sqlite3.Connection, text: str) -> int:
     if key is not None:
         return key
     found = runs.runs_called(connection, text) if text else []
+    if deleted and not found:
+        found = runs.deleted_runs_called(connection, text)
     if len(found) > 1:
         ids = ", ".join(uid for _, uid in found)
         message = f"{text!r} names several runs ({ids}): give an id"

@@ -279,6 +279,7 @@ def test_show_deleted_things_are_still_there(filled: lineage.Project) -> None:
     assert "evaluate-1" in version_text
     assert "\ndeleted" in run_text
     assert checked(call("show", "model:v0", "--json"), "version-page")["files"] == []
+    assert good("show", "train-3").out == run_text
 
 
 def test_show_cuts_long_lists_for_people_only(project: lineage.Project) -> None:

@@ -480,6 +480,22 @@ def test_node_that_is_a_run_and_an_artifact_says_how_to_tell_them_apart(project:
     assert project.node("the-run") == project.run("the-run")
 
 
+def test_node_of_a_deleted_run_is_given_by_its_name(project: Project) -> None:
+    """As long as nothing living is called so; several are told apart by their ids."""
+    for id in ("one", "two"):
+        with project.start_run(name="probe", id=id):
+            pass
+    project.run("one").delete()
+    living = project.node("probe")
+    project.run("two").delete()
+
+    assert living == project.run("two")
+    with refused(project, InvalidInputError, r"'probe' names several runs \(one, two\)", ErrorKind.REFERENCE_AMBIGUOUS):
+        project.node("probe")
+    log(project, "probe")
+    assert project.node("probe") == project.version("probe")
+
+
 def test_node_of_an_artifact_whose_namesake_was_deleted_is_the_artifact(project: Project) -> None:
     """A deleted run's name no longer counts."""
     log(project, "twin")

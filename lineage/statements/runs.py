@@ -101,6 +101,13 @@ def runs_called(connection: sqlite3.Connection, text: str) -> list[tuple[int, st
     ).fetchall()
 
 
+def deleted_runs_called(connection: sqlite3.Connection, name: str) -> list[tuple[int, str]]:
+    """Return key and id of the deleted runs of this name; ten at most."""
+    return connection.execute(
+        "SELECT id, uid FROM run WHERE name = ? AND deleted_at IS NOT NULL ORDER BY id LIMIT 10", (name,)
+    ).fetchall()
+
+
 def run_records(connection: sqlite3.Connection, keys: Sequence[int]) -> list[RunRecord]:
     """Return the records of runs, in the order of `keys`; one whose process is gone is crashed.
 
