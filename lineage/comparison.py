@@ -1,4 +1,4 @@
-"""What changed between two versions: files, metadata, the config of the runs that made them, and upstream."""
+"""What changed between two versions: files, metadata, config and code of the runs that made them, and upstream."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lineage import graph
 from lineage.errors import ErrorKind, NotFoundError
 from lineage.jsondata import JsonObject, JsonValue
-from lineage.records import Entry
+from lineage.records import Entry, RunRecord
 from lineage.statements import artifacts, content, edges, runs
 
 
@@ -34,6 +34,7 @@ class Comparison:
         unchanged: How many entries are the same.
         metadata: Changed keys of the metadata, nested ones dotted.
         config: Changed keys of the config of the runs that produced them.
+        code: Changed keys of what is known of their code, such as ``script_digest`` and ``git_commit``.
         upstream: By artifact, the versions upstream that only one of them has: (only the old, only the new). The old
             version itself is among them if the new one was made from it.
     """
@@ -46,6 +47,7 @@ class Comparison:
     unchanged: int
     metadata: Mapping[str, Change]
     config: Mapping[str, Change]
+    code: Mapping[str, Change]
     upstream: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
 
     @property
@@ -71,6 +73,7 @@ def compare(connection: sqlite3.Connection, old: int, new: int) -> Comparison:
     both = [(earlier[path], later[path]) for path in sorted(earlier.keys() & later.keys())]
     changed = tuple(pair for pair in both if pair[0] != pair[1])
     removed = tuple(earlier[path] for path in sorted(earlier.keys() - later.keys()))
+    makers = _producer(connection, old), _producer(connection, new)
     return Comparison(
         old=before.reference,
         new=after.reference,
@@ -79,7 +82,8 @@ def compare(connection: sqlite3.Connection, old: int, new: int) -> Comparison:
         changed=changed,
         unchanged=before.file_count - len(removed) - len(changed),
         metadata=changes(before.metadata, after.metadata),
-        config=changes(_config(connection, old), _config(connection, new)),
+        config=changes(*({} if run is None else run.config for run in makers)),
+        code=changes(*({} if run is None else run.code for run in makers)),
         upstream=_upstream(connection, old, new),
     )
 
@@ -119,9 +123,9 @@ def _flat(data: JsonObject) -> list[tuple[str, JsonValue]]:
     return found
 
 
-def _config(connection: sqlite3.Connection, version: int) -> JsonObject:
+def _producer(connection: sqlite3.Connection, version: int) -> RunRecord | None:
     run = edges.producer(connection, version)
-    return runs.run_records(connection, [run])[0].config if run is not None else {}
+    return None if run is None else runs.run_records(connection, [run])[0]
 
 
 def _upstream(connection: sqlite3.Connection, old: int, new: int) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:

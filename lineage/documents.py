@@ -252,6 +252,7 @@ class ComparisonDocument(Document):
     unchanged: int
     metadata: dict[str, ChangeDocument]
     config: dict[str, ChangeDocument]
+    code: dict[str, ChangeDocument]
     upstream: dict[str, tuple[list[str], list[str]]]
 
 

@@ -345,7 +345,7 @@ class Questions:
         return extract_graph(self._store, keys, direction=direction, depth=depth, collapse=collapse)
 
     def diff(self, old: AnyVersion, new: AnyVersion) -> comparison.Comparison:
-        """Return what changed between two versions: files, metadata, config of their runs, and upstream.
+        """Return what changed between two versions: files, metadata, config and code of their runs, and upstream.
 
         Raises:
             NotFoundError: One of them is not there, or was deleted.

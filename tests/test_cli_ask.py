@@ -521,6 +521,24 @@ def test_diff_shows_what_changed(filled: lineage.Project) -> None:
     ]
 
 
+def test_diff_shows_whether_the_program_changed(project: lineage.Project) -> None:
+    """Its digest and its command line, from the old to the new; digests on a terminal as far as they tell."""
+    for text in ("echo 0", "echo 1"):
+        Path("s.sh").write_text(f"{text} > out")
+        call("run", "--log", "m:model=out", "--", "sh", "s.sh", text)
+    old, new = (str(run.record.code["script_digest"]) for run in project.runs())
+
+    lines = good("diff", "m:v0", "m:v1").lines
+
+    assert lines[lines.index("code") + 1 :] == [
+        "  command        sh s.sh 'echo 0' -> sh s.sh 'echo 1'",
+        f"  script_digest  {old} -> {new}",
+    ]
+    assert f"{old[:16]} -> {new[:16]}\n" in seen("diff", "m:v0", "m:v1").out
+    code = checked(call("diff", "m:v0", "m:v1", "--json"), "comparison")["code"]
+    assert code["script_digest"] == {"old": old, "new": new}
+
+
 def test_diff_shows_what_lies_upstream(filled: lineage.Project) -> None:
     """Versions that only one of them comes from, by artifact."""
     filled.log_artifact(draft("data", {"a.txt": "longer", "d.txt": "new"}))

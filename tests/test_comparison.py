@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -195,6 +197,38 @@ def test_diff_with_a_version_that_no_run_made_has_no_config_on_that_side(project
         log(run, "m", {"a": "2"})
 
     assert project.diff("m:v0", "m:v1").config == {"lr": Change(None, 0.2)}
+
+
+def script_run(project: Project, script: Path, text: str, content: str) -> None:
+    """Let a program of this text log a version of m."""
+    log_it = f"with lineage.open({str(project.file)!r}).start_run() as run:\n    run.log_artifact(draft)\n"
+    make = f"draft = lineage.Artifact('m', 'model')\nwith draft.new_file('a') as file:\n    file.write({content!r})\n"
+    script.write_text(f"import lineage\n{make}{log_it}{text}\n")
+    subprocess.run([sys.executable, script, content], check=True, cwd=script.parent)
+
+
+def test_diff_names_changed_code(project: Project, tmp_path: Path) -> None:
+    """Whether the program changed is the first question; what is the same of it is left out."""
+    for content in ("0", "1"):
+        script_run(project, tmp_path / "s.py", f"# {content}", content)
+    old, new = (run.record.code for run in project.runs())
+
+    found = project.diff("m:v0", "m:v1").code
+
+    assert old["script_digest"] != new["script_digest"]
+    assert found == {
+        "command": Change(old["command"], new["command"]),
+        "script_digest": Change(old["script_digest"], new["script_digest"]),
+    }
+
+
+def test_diff_of_versions_of_one_program_names_no_code(project: Project) -> None:
+    """What both runs were is no difference."""
+    for content in ("0", "1"):
+        with project.start_run() as run:
+            log(run, "m", {"a": content})
+
+    assert project.diff("m:v0", "m:v1").code == {}
 
 
 def test_diff_of_metadata_that_was_updated_takes_what_it_is_now(project: Project) -> None:

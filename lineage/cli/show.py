@@ -27,6 +27,7 @@ from lineage.cli.output import (
     on_terminal,
     prose,
     section_table,
+    short,
     took,
     width,
     words,
@@ -214,7 +215,7 @@ def _environment(data: JsonObject, *, whole: bool) -> list[str]:
 def diff(settings: Settings, old: str, new: str, whole: bool) -> None:  # noqa: FBT001 (an option)
     """Show what changed between two versions.
 
-    Files, metadata, the config of the runs that produced them, and what lies upstream.
+    Files, metadata, config and code of the runs that produced them, and what lies upstream.
     """
     found = settings.reading().diff(old, new)
     if settings.json:
@@ -231,6 +232,7 @@ def _show_diff(found: Comparison, most: int | None) -> None:
     emit_section("files", ["all the same" if found.same_content else said, *_file_lines(found)], most)
     emit_section("metadata", _changes(found.metadata))
     emit_section("config", _changes(found.config))
+    emit_section("code", _changes({key: _of_code(key, change) for key, change in found.code.items()}))
     emit_section("upstream", _upstream(found))
 
 
@@ -252,6 +254,17 @@ def _changes(changes: Mapping[str, Change]) -> list[str]:
     return [
         f"{words(key).ljust(column)}  {_side(change.old)} -> {_side(change.new)}" for key, change in changes.items()
     ]
+
+
+def _of_code(key: str, change: Change) -> Change:
+    """Return what changed of the code as people read it: a command as it was typed, a digest as far as it tells."""
+    old, new = (
+        short(value)
+        if key.endswith(("_digest", "_commit")) and isinstance(value, str)
+        else _joined({key: value}, key)[key]
+        for value in (change.old, change.new)
+    )
+    return Change(old, new)
 
 
 def _side(value: JsonValue) -> str:
