@@ -90,6 +90,7 @@ class VersionDocument(Document):
     description: str | None
     metadata: dict[str, JsonValue]
     aliases: list[str]
+    protected_aliases: list[str]
     tags: list[str]
     step: int | None
     created_at: str
@@ -222,11 +223,12 @@ class DeletedDocument(Document):
 
 
 class AliasDocument(Document):
-    """An alias and the version it names."""
+    """An alias, the version it names, and whether it is protected."""
 
     name: str
     alias: str
     reference: str
+    protected: bool
 
 
 class AliasEventDocument(Document, RootModel[lineage.AliasEvent]):

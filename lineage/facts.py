@@ -128,6 +128,11 @@ class VersionFacts:
         return self.record.aliases
 
     @property
+    def protected_aliases(self) -> tuple[str, ...]:
+        """Those of its aliases that only ``override=True`` moves."""
+        return self.record.protected_aliases
+
+    @property
     def tags(self) -> tuple[str, ...]:
         """Its tags."""
         return self.record.tags

@@ -63,6 +63,7 @@ class VersionRecord:
     """One immutable content of an artifact; size in bytes, times in UTC, `ttl` in seconds.
 
     Attributes:
+        protected_aliases: Those of its aliases that only ``override=True`` moves.
         project: The project its content belongs to, where that is another; only its place in the graph is here then.
         link_to: For a link in a collection: the reference of the version it stands for.
     """
@@ -78,6 +79,7 @@ class VersionRecord:
     description: str | None
     metadata: JsonObject
     aliases: tuple[str, ...]
+    protected_aliases: tuple[str, ...]
     tags: tuple[str, ...]
     step: int | None
     created_at: str

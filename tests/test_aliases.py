@@ -323,6 +323,18 @@ def test_alias_history_says_who_moved_it_when_and_in_which_run(project: Project)
     assert history[0].at.endswith("Z")
 
 
+def test_version_knows_which_of_its_aliases_are_protected(three: Project) -> None:
+    """By name, as they are when it is asked for."""
+    version = three.version("m:v0")
+    version.add_alias("gold", protect=True)
+    version.add_alias("best")
+    held = three.version("m:v0").protected_aliases
+
+    version.add_alias("gold", protect=False, override=True)
+
+    assert (held, three.version("m:v0").protected_aliases) == (("gold",), ())
+
+
 def test_alias_history_of_an_alias_that_never_was_is_not_found(three: Project) -> None:
     """It is a slip of the pen; what was removed since has a history."""
     with refused(three, NotFoundError, "'m' never had an alias 'best'", ErrorKind.ALIAS_NOT_FOUND):

@@ -434,6 +434,28 @@ def test_alias_ls_lists_aliases(filled: lineage.Project) -> None:
     assert call("alias", "ls", "nothing").code == 3
 
 
+def test_alias_that_is_protected_is_shown_as_such(filled: lineage.Project) -> None:
+    """In the list of aliases, with the version, and in their documents."""
+    good("alias", "set", "model:v0", "gold", "--protect")
+
+    lines = [line.split()[1:4] for line in good("alias", "ls", "model").lines]
+    documents = checked_list(call("alias", "ls", "model", "--json"), "alias")
+
+    assert lines == [
+        ["alias", "version", "protected"],
+        ["gold", "model:v0", "yes"],
+        ["best", "model:v1", "-"],
+        ["latest", "model:v1", "-"],
+    ]
+    assert [(one["alias"], one["protected"]) for one in documents] == [
+        ("gold", True),
+        ("best", False),
+        ("latest", False),
+    ]
+    assert ["protected", "gold"] in [line.split() for line in good("show", "model:v0").lines]
+    assert checked(call("show", "model:v0", "--json"), "version-page")["protected_aliases"] == ["gold"]
+
+
 def test_alias_commands_answer_with_documents(filled: lineage.Project) -> None:
     """--json of each."""
     assert checked(call("alias", "set", "model:v0", "x", "--json"), "version")["aliases"] == ["x"]

@@ -123,7 +123,10 @@ def history_(settings: Settings, reference: str) -> None:
 @command("a list of alias documents", name="ls")
 @click.argument("name", required=False, metavar="[NAME]", shell_complete=complete_names)
 def ls_(settings: Settings, name: str | None) -> None:
-    """List aliases and the versions they name, of one artifact or of all."""
+    """List aliases and the versions they name, of one artifact or of all.
+
+    One that is protected moves only with --override.
+    """
     project = settings.reading()
     if name is not None:
         project.artifact(name)
@@ -133,12 +136,19 @@ def ls_(settings: Settings, name: str | None) -> None:
         from lineage.documents import AliasDocument
 
         return emit_documents(
-            AliasDocument(name=version.name, alias=alias, reference=version.reference) for version, alias in found
+            AliasDocument(
+                name=version.name,
+                alias=alias,
+                reference=version.reference,
+                protected=alias in version.protected_aliases,
+            )
+            for version, alias in found
         )
     columns: list[Column[tuple[Version, str]]] = [
         Column("artifact", lambda item: words(item[0].name)),
         Column("alias", lambda item: words(item[1])),
         Column("version", lambda item: words(item[0].reference)),
+        Column("protected", lambda item: "yes" if item[1] in item[0].protected_aliases else NOTHING),
         Column("created", lambda item: moment(item[0].created_at)),
     ]
     return emit_table(columns, found, "no aliases")

@@ -82,6 +82,7 @@ def _show_version(version: Version, most: int | None) -> None:
             ("type", words(version.type)),
             ("deleted", both(record.deleted_at) if record.deleted_at else ""),
             ("aliases", listed(version.aliases)),
+            ("protected", listed(version.protected_aliases)),
             ("tags", listed(version.tags)),
             ("size", f"{amount(version.size)} in {counted(version.file_count, 'file')}"),
             ("digest", words(version.digest)),

@@ -276,6 +276,7 @@ def _version_records(connection: sqlite3.Connection, ids: Sequence[int]) -> list
     rows = connection.execute(
         """SELECT v.id, v.uid, a.name, a.type, v.number, m.digest, m.file_count, m.size, s.description, s.metadata,
                   (SELECT json_group_array(l.name) FROM alias l WHERE l.version = v.id),
+                  (SELECT json_group_array(l.name) FROM alias l WHERE l.version = v.id AND l.protected = 1),
                   (SELECT json_group_array(t.tag) FROM version_tag t WHERE t.version = s.id),
                   s.step, v.created_at, CASE WHEN a.project IS NULL THEN v.deleted_at END, s.ttl, sa.project,
                   CASE WHEN s.id <> v.id THEN sa.name || ':v' || s.number END, s.id
@@ -290,7 +291,7 @@ def _version_records(connection: sqlite3.Connection, ids: Sequence[int]) -> list
 
 
 def _version_record(row: tuple[object, ...]) -> VersionRecord:
-    key, uid, name, type_, number, digest, count, size, description, metadata, aliases, tags, step, at, *rest = row
+    key, uid, name, type_, number, digest, count, size, description, metadata, aliases, held, tags, step, *rest = row
     return VersionRecord(
         key,  # type: ignore[arg-type]  # the STRICT table vouches for the columns' types
         uid,  # type: ignore[arg-type]
@@ -303,9 +304,9 @@ def _version_record(row: tuple[object, ...]) -> VersionRecord:
         description,  # type: ignore[arg-type]
         parse_object(str(metadata)),
         tuple(sorted(json.loads(str(aliases)))),
+        tuple(sorted(json.loads(str(held)))),
         tuple(sorted(json.loads(str(tags)))),
         step,  # type: ignore[arg-type]
-        at,  # type: ignore[arg-type]
         *rest,  # type: ignore[arg-type]
     )
 
