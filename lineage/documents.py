@@ -404,6 +404,7 @@ class GraphDocument(Document):
     format: Literal["lineage-graph"]
     format_version: Literal[1]
     directed: Literal[True]
+    multigraph: Literal[False]
     project: str | None
     collapse: Literal["type", "name"] | None
     nodes: list[Annotated[RunNodeDocument | VersionNodeDocument | GroupNodeDocument, Field(discriminator="kind")]]

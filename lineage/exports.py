@@ -57,6 +57,7 @@ class GraphDocument(TypedDict):
     format: str
     format_version: int
     directed: bool
+    multigraph: bool
     project: str | None
     collapse: str | None
     nodes: list[dict[str, object]]
@@ -285,6 +286,7 @@ def to_json(graph: nx.DiGraph[str]) -> GraphDocument:
         format=DOCUMENT_FORMAT,
         format_version=DOCUMENT_VERSION,
         directed=True,
+        multigraph=False,
         project=graph.graph.get("project"),
         collapse=graph.graph.get("collapse"),
         nodes=[{"id": key, **_plain(graph.nodes[key])} for key in sorted(graph, key=_order)],

@@ -323,7 +323,7 @@ def collapse(graph: Graph, by: Literal["type", "name"]) -> Graph:
         kind, label = groups[name]
         group = f"{kind}:{label}"
         if group not in merged:
-            merged.add_node(group, kind=kind, label=label, type=attributes["type"], count=0)
+            merged.add_node(group, kind=kind, label=label or "no job type", type=attributes["type"], count=0)
         merged.nodes[group]["count"] += 1
     for source, target, attributes in graph.edges(data=True):
         tail, head = ":".join(groups[source]), ":".join(groups[target])

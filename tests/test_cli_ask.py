@@ -482,13 +482,46 @@ def test_graph_goes_into_a_file(filled: lineage.Project) -> None:
 
 @pytest.mark.parametrize(
     ("name", "begin"),
-    [("g.dot", "digraph"), ("g.json", "{"), ("g.graphml", "<"), ("g.mmd", "flowchart"), ("g", "flowchart")],
+    [
+        ("g.dot", "digraph"),
+        ("g.gv", "digraph"),
+        ("g.json", "{"),
+        ("g.graphml", "<"),
+        ("g.mmd", "flowchart"),
+        ("g.md", "flowchart"),
+        ("g.JSON", "{"),
+        ("g", "flowchart"),
+        ("a.b/g", "flowchart"),
+    ],
 )
 def test_graph_takes_the_format_from_the_file(filled: lineage.Project, name: str, begin: str) -> None:
     """A file's ending says what it is to hold, unless the format is given."""
+    Path(name).parent.mkdir(exist_ok=True)
+
     good("graph", "-o", name)
 
     assert Path(name).read_text("utf-8").startswith(begin)
+
+
+@pytest.mark.parametrize("name", ["g.png", "g.svg", "g.pdf", "g.dot.gz"])
+def test_graph_refuses_a_file_that_is_to_hold_no_text(filled: lineage.Project, name: str) -> None:
+    """It would be Mermaid under the name of a picture; the message says which endings there are."""
+    answer = call("graph", "-o", name)
+
+    assert (answer.code, answer.out, Path(name).exists()) == (2, "", False)
+    assert f"{name}: no format of a graph ends in {Path(name).suffix}" in answer.err
+    assert ".gv is dot" in answer.err
+    assert good("graph", "-o", name, "--format", "dot").out == ""
+
+
+def test_graph_document_is_read_by_networkx_as_a_plain_digraph(filled: lineage.Project) -> None:
+    """Node-link form says whether there may be several edges between two nodes: here there may not."""
+    import networkx as nx
+
+    found = nx.node_link_graph(good("graph", "--json").json, edges="edges")
+
+    assert type(found) is nx.DiGraph
+    assert set(found.edges) == set(filled.graph().edges)
 
 
 def test_graph_refuses_two_formats(filled: lineage.Project) -> None:

@@ -382,10 +382,13 @@ def test_write_json_of_a_small_graph_gives_the_documented_members() -> None:
 
     document = to_json(graph)
 
-    assert {name: document[name] for name in ("format", "format_version", "directed", "project", "collapse")} == {
+    assert {
+        name: document[name] for name in ("format", "format_version", "directed", "multigraph", "project", "collapse")
+    } == {
         "format": "lineage-graph",
         "format_version": 1,
         "directed": True,
+        "multigraph": False,
         "project": "iv3",
         "collapse": None,
     }

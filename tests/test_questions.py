@@ -863,6 +863,17 @@ def test_graph_collapsed_by_type_merges_and_counts(pipeline: Project) -> None:
     assert found.edges["type:dataset", "job_type:prep"] == {"kind": "consumed", "count": 1}
 
 
+def test_graph_collapsed_says_which_runs_have_no_job_type(project: Project) -> None:
+    """They are one node, whose label is not empty."""
+    for _ in range(2):
+        with project.start_run():
+            pass
+
+    found = project.graph(collapse="type")
+
+    assert dict(found.nodes) == {"job_type:": {"kind": "job_type", "label": "no job type", "type": "", "count": 2}}
+
+
 def test_graph_collapsed_by_name_merges_the_versions_of_an_artifact(project: Project) -> None:
     """Fine-tuning under one name becomes a cycle of an artifact and a job type, with counts."""
     log(project, "m", "0", type="model")

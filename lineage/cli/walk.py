@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from lineage.graph import Graph
 
 _FORMATS: Final = ("mermaid", "dot", "graphml", "json")
+_ENDINGS: Final = {
+    "": "mermaid",
+    ".mmd": "mermaid",
+    ".mermaid": "mermaid",
+    ".md": "mermaid",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".graphml": "graphml",
+    ".json": "json",
+}
+"""Which format a file's ending asks for."""
 
 
 def _walk_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -149,23 +160,33 @@ def graph(
 ) -> None:
     """Write the whole graph, or what is around some nodes, as text.
 
-    Mermaid goes into Markdown, dot to Graphviz, GraphML into Gephi, yEd and Cytoscape.
+    Mermaid goes into Markdown, dot to Graphviz, GraphML into Gephi, yEd and Cytoscape. Graphviz makes a picture:
+
+    lineage graph --format dot | dot -Tsvg -o graph.svg
     """
     if settings.json and format not in (None, "json"):
         raise click.UsageError(f"--json and --format {format} are two formats.")
+    format = "json" if settings.json else format or _format_of(output)
     found = settings.reading().graph(*nodes, **how)
     if settings.json and output is None:
         from lineage.documents import GraphDocument
 
         emit_document(GraphDocument.from_graph(found))
     else:
-        _write_graph(found, "json" if settings.json else format or _format_of(output), output)
+        _write_graph(found, format, output)
 
 
 def _format_of(output: str | None) -> str:
-    """Return the format that a file's ending asks for; Mermaid if it asks for none."""
-    ending = "" if output is None else output.rpartition(".")[2]
-    return {"gv": "dot", "dot": "dot", "graphml": "graphml", "json": "json"}.get(ending, "mermaid")
+    """Return the format that a file's ending asks for; Mermaid if there is none.
+
+    Text in a file called .png would be no picture, so another ending is refused.
+    """
+    ending = "" if output is None else Path(output).suffix
+    if ending.lower() not in _ENDINGS:
+        known = ", ".join(f"{known} is {format}" for known, format in _ENDINGS.items() if known)
+        message = f"{words(output)}: no format of a graph ends in {words(ending)} ({known}); or give the --format."
+        raise click.UsageError(message)
+    return _ENDINGS[ending.lower()]
 
 
 def _write_graph(found: Graph, format: str, output: str | None) -> None:
