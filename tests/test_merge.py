@@ -254,6 +254,23 @@ def test_merge_does_not_bring_back_what_was_deleted_here(ours: lineage.Project, 
     assert_store_sound(ours, strays=False)
 
 
+def test_link_of_theirs_to_what_is_deleted_here_comes_as_deleted(ours: lineage.Project, tmp_path: Path) -> None:
+    """It stands for a version that only this project could have kept: it is a place in the graph, without aliases."""
+    other = lineage.open(tmp_path / "other.lineage")
+    other.link(ours.version("model:v0"), "Best models", aliases=["production"])
+    ours.version("model:v0").delete(delete_aliases=True)
+
+    report = ours.merge(other)
+
+    assert report.deleted_here == ("model:v0",)
+    assert ("Best models:production", "it names a version that is deleted here") in [
+        (one.subject, one.why) for one in report.decisions
+    ]
+    with pytest.raises(lineage.NotFoundError):
+        ours.version("Best models:production")
+    assert_store_sound(ours, strays=False)
+
+
 def test_merge_does_not_delete_what_was_deleted_there(ours: lineage.Project, theirs: lineage.Project) -> None:
     """A file from elsewhere only adds."""
     theirs.delete_artifact("model", delete_aliases=True)

@@ -140,8 +140,9 @@ def act_on(project: lineage.Project, one: Act, version: lineage.Version, others:
         for other in others:
             for found in list(other.versions(limit=1)):
                 if found.link_to is None:
-                    with suppress(lineage.NotFoundError), project.start_run("abroad", use=[found]):
-                        pass  # it may be one that both have, and that was deleted here
+                    with suppress(lineage.NotFoundError):  # it may be one that both have, and that was deleted here
+                        project.start_run("abroad", use=[found]).finish()
+                        project.link(found, f"Best {found.type}s") if one.content % 2 else None
 
 
 @contextmanager

@@ -49,6 +49,8 @@ class Arrival:
 
     number: int
     node: int | None
+    source: int | None
+    """Key of their version that it stands for, if it is a link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,11 +254,13 @@ def _plan_new(plan: Plan, ours: sqlite3.Connection, row: VersionRow, node: Versi
         number, target.number = target.number, target.number + 1
     target.used = True
     target.grows = target.grows or row.deleted_at is None
-    plan.arrivals[row.id] = Arrival(number, None if node is None else node.id)
+    plan.arrivals[row.id] = Arrival(number, None if node is None else node.id, row.source)
     plan.renamed.append((row.reference, f"{target.name}:v{number}"))
 
 
 def _plan_known(plan: Plan, mine: VersionRow, row: VersionRow, policy: Policy) -> None:
+    if row.foreign and not mine.foreign and mine.deleted_at is not None:
+        plan.gone_here[row.id] = mine.reference  # a link of theirs may stand for it
     if mine.foreign or row.foreign:
         return
     if mine.reference != row.reference:
@@ -314,7 +318,8 @@ def _plan_new_alias(plan: Plan, ours: sqlite3.Connection, target: Target, row: A
 def _unfit(plan: Plan, ours: sqlite3.Connection, target: Target, row: AliasRow) -> str | None:
     """Say why an alias of theirs cannot be here: the version it names is deleted here, or in another artifact."""
     version = row.version or 0
-    if version in plan.gone_here:
+    arrival = plan.arrivals.get(version)
+    if version in plan.gone_here or (arrival is not None and arrival.source in plan.gone_here):
         return "it names a version that is deleted here"
     known = plan.known_versions.get(version)
     if known is not None:
