@@ -237,6 +237,72 @@ def test_merge_recognises_a_renamed_artifact(ours: lineage.Project, theirs: line
     assert [record.name for record in ours.artifacts()] == ["data", "model"]
 
 
+def test_artifacts_of_theirs_that_are_one_here_share_its_numbers(
+    ours: lineage.Project, theirs: lineage.Project
+) -> None:
+    """One is known by its id, the other by the name that ours was given since."""
+    ours.rename_artifact("model", "network")
+    add(theirs, "old name", "model")
+    add(theirs, "new name", "network", aliases=["gold"])
+    theirs.version("model:v0").add_alias("gold")
+    rehearsed = ours.merge(theirs, dry_run=True)
+
+    report = ours.merge(theirs)
+
+    assert report.references == rehearsed.references
+    assert [(pair.theirs, pair.ours) for pair in report.references] == [
+        ("model:v0", "network:v0"),
+        ("model:v1", "network:v1"),
+        ("network:v0", "network:v2"),
+    ]
+    assert [ours.version(f"network:v{number}").open("w").read() for number in (1, 2)] == [b"old name", b"new name"]
+    assert ours.version("network:gold").reference == "network:v0"
+    assert reasons(report)["network:gold"] == ("ours", "another of theirs has that name here")
+    assert_store_sound(ours, strays=False)
+
+
+def test_artifacts_of_theirs_that_are_one_here_speak_with_one_voice(
+    ours: lineage.Project, theirs: lineage.Project
+) -> None:
+    """The next merge of the same changes nothing, whatever their words and aliases say."""
+    ours.rename_artifact("model", "network")
+    for name in ("model", "network"):
+        add(theirs, name, name, aliases=["gold"])
+        theirs.update_artifact(name, description=f"about {name}")
+    ours.merge(theirs, aliases="theirs", metadata="theirs")
+    before = seal_of(ours)
+
+    for _ in range(2):
+        ours.merge(theirs, aliases="theirs", metadata="theirs")
+        assert seal_of(ours) == before
+
+
+def test_artifacts_of_theirs_that_would_be_one_of_two_types_are_refused(
+    ours: lineage.Project, theirs: lineage.Project
+) -> None:
+    """Also where what they meet in was deleted, and takes any type."""
+    ours.rename_artifact("model", "network")
+    ours.delete_artifact("network", delete_aliases=True)
+    theirs.log_artifact(draft("network", {"x": "1"}, type="graph"))
+
+    with pytest.raises(lineage.ConflictError, match="'model' and 'network' there are both 'network' here"):
+        ours.merge(theirs)
+
+
+def test_node_of_a_version_that_only_a_copy_of_ours_made_stays_a_node(
+    ours: lineage.Project, theirs: lineage.Project, tmp_path: Path
+) -> None:
+    """It is no version of our artifact, beside the one that is known here and that the same project used."""
+    add(theirs, "2")
+    other = lineage.open(tmp_path / "other.lineage")
+    other.start_run("use", id="use", use=[theirs.version("model:v0"), add(theirs, "3")]).finish()
+
+    ours.merge(other)
+
+    assert [version.reference for version in ours.run("use").used_artifacts()] == ["model:v0", "theirs/model:v2"]
+    assert_store_sound(ours, strays=False)
+
+
 # --- deletions ---
 
 
@@ -385,6 +451,66 @@ def test_protected_alias_stays_whatever_the_policy(ours: lineage.Project, theirs
     (decision,) = [one for one in report.decisions if one.subject == "model:best"]
     assert (decision.taken, decision.why) == ("ours", "it is protected here")
     assert ours.version("model:best").reference == "model:v1"
+
+
+def aliases_of(project: lineage.Project) -> dict[str, str]:
+    """Return what each alias names."""
+    return {f"{row['name']}:{row['alias']}": row["reference"] for row in project.sql("SELECT * FROM aliases")}
+
+
+def reasons(report: lineage.MergeReport) -> dict[str, tuple[str, str | None]]:
+    """Return what was taken of each alias that is not the same in both, and why."""
+    return {one.subject: (one.taken, one.why) for one in report.decisions if one.what == "alias"}
+
+
+def test_alias_beside_ours_comes_before_one_that_is_called_so_there(
+    ours: lineage.Project, theirs: lineage.Project
+) -> None:
+    """Two who merge each other's files keep one alias beside each of theirs, and never one beside that."""
+    add(ours, "ours")
+    add(theirs, "theirs")
+    theirs.merge(ours, aliases="both")
+    assert aliases_of(theirs)["model:theirs/latest"] == "model:v2"
+
+    report = ours.merge(theirs, aliases="both")
+
+    assert reasons(report) == {
+        "model:latest": ("both", None),
+        "model:theirs/latest": ("ours", "another of theirs has that name here"),
+    }
+    before = aliases_of(ours)
+    assert before["model:theirs/latest"] == "model:v2"
+    again = ours.merge(theirs, aliases="both")
+    assert reasons(again) == {"model:theirs/latest": ("ours", "theirs/ before its name makes no alias")}
+    assert aliases_of(ours) == before
+    assert_store_sound(ours, strays=False)
+
+
+def test_alias_beside_ours_that_would_be_too_long_is_left_out(ours: lineage.Project, theirs: lineage.Project) -> None:
+    """The longest name leaves no room for what would be put before it."""
+    longest = "a" * 510
+    ours.version("model:v0").add_alias(longest)
+    add(theirs, "theirs", aliases=[longest])
+
+    report = ours.merge(theirs, aliases="both")
+
+    assert reasons(report)[f"model:{longest}"] == ("ours", "theirs/ before its name makes no alias")
+    assert_store_sound(ours, strays=False)
+
+
+def test_alias_beside_ours_that_is_protected_stays(ours: lineage.Project, theirs: lineage.Project) -> None:
+    """A dry run says so too."""
+    disagreeing(ours, theirs)
+    ours.merge(theirs, aliases="both")
+    ours.version("model:theirs/best").add_alias("theirs/best", protect=True)
+    add(theirs, "more", aliases=["best"])
+
+    rehearsed = ours.merge(theirs, aliases="both", dry_run=True)
+    report = ours.merge(theirs, aliases="both")
+
+    assert reasons(report)["model:best"] == ("ours", "theirs/'best' is protected here")
+    assert rehearsed.decisions == report.decisions
+    assert ours.version("model:theirs/best").reference == "model:v2"
 
 
 def test_new_alias_comes_with_its_history_and_protection(ours: lineage.Project, theirs: lineage.Project) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from invariants import assert_store_sound
 
 import lineage
+from lineage.portable.reports import ALIAS_POLICIES, POLICIES, AliasPolicy, Policy
 from lineage.sealing import compute_seal
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
@@ -178,15 +179,26 @@ def graph_of(facts: Sequence[Facts]) -> nx.DiGraph[str]:
 
 
 @examples
-@given(base=histories, mine=histories, yours=histories)
-def test_merging_twice_adds_nothing(base: list[Act], mine: list[Act], yours: list[Act]) -> None:
+@given(
+    base=histories,
+    mine=histories,
+    yours=histories,
+    policies=st.tuples(st.sampled_from(ALIAS_POLICIES), st.sampled_from(POLICIES)),
+    met=st.booleans(),
+)
+def test_merging_twice_adds_nothing(
+    base: list[Act], mine: list[Act], yours: list[Act], policies: tuple[AliasPolicy, Policy], met: bool
+) -> None:
     """The second merge of the same project changes not one row, and reports that nothing came."""
+    aliases, metadata = policies
     with worlds(base, mine, yours) as (ours, theirs):
-        rehearsed = ours.merge(theirs, dry_run=True)
-        first = ours.merge(theirs)
+        if met:
+            theirs.merge(ours, aliases=aliases)
+        rehearsed = ours.merge(theirs, aliases=aliases, metadata=metadata, dry_run=True)
+        first = ours.merge(theirs, aliases=aliases, metadata=metadata)
         before = seal_of(ours)
 
-        again = ours.merge(theirs)
+        again = ours.merge(theirs, aliases=aliases, metadata=metadata)
 
         assert (again.runs, again.versions, again.artifacts, again.edges, again.blobs) == (0, 0, 0, 0, 0)
         assert seal_of(ours) == before

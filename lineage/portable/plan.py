@@ -10,12 +10,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Final, Literal
 
+from lineage.errors import InvalidInputError
 from lineage.portable.reports import AliasPolicy, Decision, Policy
 from lineage.statements import artifacts, union
 from lineage.statements.union import AliasRow, ArtifactRow, RunRow, VersionRow
-from lineage.values import BESIDE, LATEST
+from lineage.values import BESIDE, LATEST, alias_name, shown
 
 _WINDOW: Final = 1_000
 _MOST_REASONS: Final = 50
@@ -29,9 +31,8 @@ class Target:
     theirs: ArtifactRow
     ours: ArtifactRow | None
     name: str
-    number: int
-    """The next one to give."""
-    collection: bool | None = None
+    numbers: Iterator[int]
+    """Those to give, shared by all of theirs that are one of ours."""
     grows: bool = False
     """Whether a live version comes."""
     used: bool = False
@@ -81,6 +82,8 @@ class Plan:
     renamed: list[tuple[str, str]] = field(default_factory=list)
     worded: set[tuple[str, int]] = field(default_factory=set)
     aliases: list[AliasStep] = field(default_factory=list)
+    named: set[tuple[str, str]] = field(default_factory=set)
+    """Artifacts and aliases here that something of theirs has been looked at for: two of theirs may be one here."""
     gone_here: dict[int, str] = field(default_factory=dict)
     gone_runs_here: dict[int, str] = field(default_factory=dict)
     gone_there: list[str] = field(default_factory=list)
@@ -119,19 +122,23 @@ def make_plan(ours: sqlite3.Connection, theirs: sqlite3.Connection, policies: Po
 def _plan_artifacts(plan: Plan, ours: sqlite3.Connection, theirs: sqlite3.Connection) -> None:
     known = union.artifact_rows(ours)
     origins = {row.project: row.project_uid for row in known}
-    by_uid = {row.uid: row for row in known}
+    by_uid = {(row.uid, row.project_uid): row for row in known}
     by_name = {row.name: row for row in known}
     by_id = {row.id: row for row in known}
+    numbers = {row.id: count(row.next_number) for row in known}
     for row in union.artifact_rows(theirs):
-        found = by_uid.get(row.uid) or by_id.get(_shared_artifact(ours, theirs, row) or -1) or by_name.get(row.name)
-        if found is not None and row.project is None and found.project is not None:
-            found = by_name.get(row.name)  # a node of theirs is here under their project's name
+        found = by_uid.get((row.uid, row.project_uid))
+        if found is None and row.project is None:
+            found = by_id.get(_shared_artifact(ours, theirs, row) or -1)
+        found = found or by_name.get(row.name)  # which shows by its "/" whether it is another project's
         if row.project is not None and origins.get(row.project, row.project_uid) != row.project_uid:
             plan.refuse(f"{row.name!r} belongs to another project {row.project!r} than the one that is known here")
-        name = row.name if found is None else found.name
-        plan.targets[row.id] = Target(row, found, name, 0 if found is None else found.next_number)
-        if found is not None:
+        if found is None:
+            plan.targets[row.id] = Target(row, None, row.name, count())
+        else:
+            plan.targets[row.id] = Target(row, found, found.name, numbers[found.id])
             _check_artifact(plan, row, found)
+    _check_those_that_meet(plan)
 
 
 def _shared_artifact(ours: sqlite3.Connection, theirs: sqlite3.Connection, row: ArtifactRow) -> int | None:
@@ -149,10 +156,26 @@ def _check_artifact(plan: Plan, row: ArtifactRow, found: ArtifactRow) -> None:
         plan.refuse(f"{found.name!r} is a collection of links in one project and an artifact in the other")
 
 
+def _check_those_that_meet(plan: Plan) -> None:
+    """Refuse artifacts of theirs that are one of ours, as after a rename, and cannot be one."""
+    first: dict[int, ArtifactRow] = {}
+    for target in plan.targets.values():
+        row = target.theirs
+        if target.ours is None or row.deleted_at is not None:
+            continue
+        other = first.setdefault(target.ours.id, row)
+        if (other.type, other.collection) != (row.type, row.collection):
+            plan.refuse(f"{other.name!r} and {row.name!r} there are both {target.name!r} here, and not of one type")
+
+
 def _plan_words_of_artifacts(plan: Plan, policy: Policy) -> None:
+    spoken: set[int] = set()
     for key, target in plan.targets.items():
         mine, row = target.ours, target.theirs
-        if mine is not None and row.description is not None and mine.description != row.description:
+        if mine is None or row.description is None or mine.id in spoken:
+            continue  # of several that are one here the first has the word, or the next merge would turn it round
+        spoken.add(mine.id)
+        if mine.description != row.description:
             newer = (row.edited_at or row.created_at) > (mine.edited_at or mine.created_at)
             if _decide(plan, policy, ("description", mine.name, mine.description, row.description), newer=newer):
                 plan.worded.add(("artifact", key))
@@ -251,7 +274,7 @@ def _plan_new(plan: Plan, ours: sqlite3.Connection, row: VersionRow, node: Versi
         if target.ours is not None and union.numbers_taken(ours, target.ours.id, [number]):
             plan.refuse(f"{row.reference} is known here as a version of another project that is called the same")
     else:
-        number, target.number = target.number, target.number + 1
+        number = next(target.numbers)
     target.used = True
     target.grows = target.grows or row.deleted_at is None
     plan.arrivals[row.id] = Arrival(number, None if node is None else node.id, row.source)
@@ -291,16 +314,22 @@ def _decide(plan: Plan, policy: Policy, matter: tuple[str, str, object, object],
 
 
 def _plan_aliases(plan: Plan, ours: sqlite3.Connection, theirs: sqlite3.Connection, policy: AliasPolicy) -> None:
-    for key, target in plan.targets.items():
-        mine = {} if target.ours is None else union.alias_rows(ours, target.ours.id)
-        for name, row in union.alias_rows(theirs, key).items():
-            if row.version is None:
-                if name not in mine:
-                    plan.aliases.append(AliasStep(key, name, None, protected=False, history=True))
-            elif name not in mine:
-                _plan_new_alias(plan, ours, target, row)
-            else:
-                _plan_known_alias(plan, ours, target, (mine[name], row), policy)
+    """Give each name once: to what is put beside an alias before what is called ``theirs/...`` there already."""
+    found = [(target, row) for key, target in plan.targets.items() for row in union.alias_rows(theirs, key).values()]
+    found.sort(key=lambda one: (one[1].name.startswith(BESIDE), one[1].version is None))
+    held = {one.ours.id: union.alias_rows(ours, one.ours.id) for one in plan.targets.values() if one.ours is not None}
+    for target, row in found:
+        mine = None if target.ours is None else held[target.ours.id].get(row.name)
+        is_first = (target.name, row.name) not in plan.named
+        plan.named.add((target.name, row.name))
+        if row.version is None:
+            if mine is None and is_first:
+                plan.aliases.append(AliasStep(target.theirs.id, row.name, None, protected=False, history=True))
+        elif mine is None and is_first:
+            _plan_new_alias(plan, ours, target, row)
+        elif mine is None or mine.version is None or plan.known_versions.get(row.version) != mine.version:
+            why = None if is_first else "another of theirs has that name here"
+            _plan_known_alias(plan, ours, target, (mine, row, why), policy)
 
 
 def _plan_new_alias(plan: Plan, ours: sqlite3.Connection, target: Target, row: AliasRow) -> None:
@@ -330,35 +359,41 @@ def _unfit(plan: Plan, ours: sqlite3.Connection, target: Target, row: AliasRow) 
 
 
 def _plan_known_alias(
-    plan: Plan, ours: sqlite3.Connection, target: Target, pair: tuple[AliasRow, AliasRow], policy: AliasPolicy
+    plan: Plan,
+    ours: sqlite3.Connection,
+    target: Target,
+    found: tuple[AliasRow | None, AliasRow, str | None],
+    policy: AliasPolicy,
 ) -> None:
-    mine, row = pair
+    mine, row, why = found
     version = row.version or 0
-    if mine.version is not None and plan.known_versions.get(version) == mine.version:
-        return
-    why = _unfit(plan, ours, target, row)
-    if why is None and mine.protected and policy in ("theirs", "newest"):
-        why = "it is protected here"
-    newer = (row.moved_at or "") > (mine.moved_at or "")
-    wanted = policy in ("theirs", "both") or (policy == "newest" and newer)
+    why = why or _unfit(plan, ours, target, row)
+    newer = mine is not None and (row.moved_at or "") > (mine.moved_at or "")
     taken: Literal["ours", "theirs", "both"] = "ours"
-    if wanted and why is None:
-        taken = "both" if policy == "both" else "theirs"
-        name = f"{BESIDE}{row.name}" if taken == "both" else row.name
-        if _beside_is_there(plan, ours, target, name, version):
-            return
-        plan.aliases.append(AliasStep(target.theirs.id, name, version, protected=False, history=False))
-    here = None if mine.version is None else union.references_by_id(ours, [mine.version])[mine.version]
-    there = _arrived(plan, ours, target, version)
-    plan.decisions.append(Decision("alias", f"{target.name}:{row.name}", here, there, taken, why))
+    if why is None and (policy in ("theirs", "both") or (policy == "newest" and newer)):
+        name = f"{BESIDE}{row.name}" if policy == "both" else row.name
+        there = None if target.ours is None else artifacts.alias_row(ours, target.ours.id, name)
+        if there is not None and there[0] == plan.known_versions.get(version):
+            return  # beside ours, since the same file was merged before
+        why = _barred(name, row.name, is_protected=there is not None and there[1])
+        if why is None:
+            taken = "both" if policy == "both" else "theirs"
+            plan.named.add((target.name, name))
+            plan.aliases.append(AliasStep(target.theirs.id, name, version, protected=False, history=False))
+    here = None if mine is None or mine.version is None else union.references_by_id(ours, [mine.version])[mine.version]
+    there_as = _arrived(plan, ours, target, version)
+    plan.decisions.append(Decision("alias", f"{target.name}:{row.name}", here, there_as, taken, why))
 
 
-def _beside_is_there(plan: Plan, ours: sqlite3.Connection, target: Target, name: str, version: int) -> bool:
-    """Whether ``theirs/<alias>`` names that version already: the same file was merged before."""
-    if target.ours is None or not name.startswith(BESIDE):
-        return False
-    held = artifacts.alias_row(ours, target.ours.id, name)
-    return held is not None and held[0] == plan.known_versions.get(version)
+def _barred(name: str, alias: str, *, is_protected: bool) -> str | None:
+    """Say why the name that an alias of theirs is to have here can be given to nothing."""
+    if is_protected:
+        return "it is protected here" if name == alias else f"{BESIDE}{shown(alias)} is protected here"
+    try:
+        alias_name(name)
+    except InvalidInputError:
+        return f"{BESIDE} before its name makes no alias"
+    return None
 
 
 def _arrived(plan: Plan, ours: sqlite3.Connection, target: Target, version: int) -> str:
