@@ -420,6 +420,16 @@ _active: set[ActiveRun] = set()
 """The runs that nobody has finished: held, so that none goes with metrics that wait to be written."""
 
 
+def running_here(store: Store) -> frozenset[str]:
+    """Return the ids of the runs that this process is doing in a project."""
+    here = os.getpid()
+    return frozenset(
+        run.id
+        for run in list(_active)
+        if run._process == here and run._store.path == store.path  # noqa: SLF001 (of this module)
+    )
+
+
 def _error_text(error: BaseException) -> str:
     """Return an exception's name and words as they can be stored, whatever the code of others made of them."""
     try:

@@ -22,7 +22,7 @@ from lineage.portable.reports import (
     Which,
 )
 from lineage.questions import Questions
-from lineage.run import ActiveRun
+from lineage.run import ActiveRun, running_here
 from lineage.staging import INLINE_LIMIT
 from lineage.values import Reference, callback, file_path, label, listed, shown
 
@@ -167,7 +167,8 @@ class Sharing(Questions):
         from lineage.portable.plan import Policies  # noqa: PLC0415 (see reports.py)
 
         limits = Limits(*_limits(max_size, max_entries))
-        request = MergeRequest(Policies(aliases, metadata), limits, dry_run, callback(progress))
+        policies = Policies(aliases, metadata, running_here(self._store))
+        request = MergeRequest(policies, limits, dry_run, callback(progress))
         return merge(self._store, _file_of(other), request)
 
     def fill(

@@ -138,6 +138,104 @@ def test_merge_completes_a_run_that_was_running_when_it_was_packed(tmp_path: Pat
     assert (report.runs, report.known_runs, report.decisions) == (0, 1, ())
 
 
+def resumed_copy(project: lineage.Project, status: str, **summary: float) -> lineage.Project:
+    """Return a copy in which the run ``long`` was gone on with for two steps, and ended."""
+    project.pack("resumed.lineage")
+    copy = lineage.open("resumed.lineage")
+    run = copy.start_run(id="long", resume="must")
+    for step in (1, 2):
+        run.log({"loss": 10.0 + step})
+    run.summary.update(summary)
+    run.finish(status)
+    return copy
+
+
+def test_merge_does_not_end_a_run_that_this_process_goes_on_with(tmp_path: Path) -> None:
+    """What it came to there is laid under what it came to here, and what differs is decided."""
+    mine = lineage.open(tmp_path / "mine.lineage")
+    run = mine.start_run("train", id="long")
+    run.log({"loss": 3.0})
+    run.flush()
+    other = resumed_copy(mine, "failed", there=1)
+    run.summary["here"] = 2
+    run.flush()
+
+    report = mine.merge(other)
+
+    assert mine.run("long").status == "running"
+    assert mine.run("long").summary == {"loss": 3.0, "here": 2, "there": 1}
+    assert [(one.what, one.ours, one.theirs, one.taken) for one in report.decisions] == [
+        ("summary", '{"loss":3.0}', '{"loss":12.0}', "ours")
+    ]
+    run.log({"acc": 1.0}, step=9)
+    run.finish()
+    assert mine.run("long").status == "finished"
+    assert mine.run("long").summary == {"loss": 3.0, "here": 2, "there": 1, "acc": 1.0}
+
+
+RUNNING = """
+import sys, lineage
+run = lineage.open(sys.argv[1]).start_run(id="long", resume="allow")
+run.log({"loss": 3.0})
+run.flush()
+print("running", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_merge_does_not_end_a_run_that_another_process_here_goes_on_with(tmp_path: Path) -> None:
+    """It ends when that process does, and then how it ended there is all that is known."""
+    mine = lineage.open(tmp_path / "mine.lineage")
+    command = [sys.executable, "-c", RUNNING, str(mine.file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "running\n"
+        other = resumed_copy(mine, "failed", there=1)
+
+        mine.merge(other, metadata="theirs")
+
+        assert mine.run("long").status == "running"
+        assert mine.run("long").summary == {"loss": 12.0, "there": 1}
+    assert mine.run("long").status == "crashed"
+    mine.merge(other)
+    assert mine.run("long").status == "failed"
+
+
+def test_merge_gives_a_run_that_was_found_as_crashed_the_end_that_it_wrote(tmp_path: Path) -> None:
+    """A copy from while it ran cannot know better, once the process is gone; what only the copy knew stays."""
+    other = lineage.open(tmp_path / "other.lineage")
+    subprocess.run([sys.executable, "-c", RUNNING, str(other.file)], stdin=subprocess.DEVNULL, check=True)
+    other.pack("half.lineage")
+    mine = lineage.open("half.lineage")
+    mine.start_run("next").finish()
+    mine.run("long").update(summary={"loss": 3.0, "words": "mine"})
+    with other.start_run(id="long", resume="must") as run:
+        run.log({"loss": 1.0})
+
+    report = mine.merge(other)
+
+    assert mine.run("long").status == "finished"
+    assert mine.run("long").summary == {"loss": 1.0, "words": "mine"}
+    assert [(one.what, one.taken, one.why) for one in report.decisions] == [
+        ("summary", "theirs", "the run ended there")
+    ]
+
+
+def test_run_resumed_after_a_merge_logs_after_what_came(tmp_path: Path) -> None:
+    """Its next step would otherwise be one that came, and replace it."""
+    mine = lineage.open(tmp_path / "mine.lineage")
+    with mine.start_run(id="long") as run:
+        run.log({"loss": 3.0})
+    mine.merge(resumed_copy(mine, "finished"))
+
+    with mine.start_run(id="long", resume="must") as run:
+        run.log({"loss": 99.0})
+
+    assert [(row.step, row.values) for row in mine.run("long").history()] == [
+        (0, {"loss": 3.0}), (1, {"loss": 11.0}), (2, {"loss": 12.0}), (3, {"loss": 99.0}),
+    ]  # fmt: skip
+
+
 def test_merge_turns_nodes_of_another_project_into_its_versions(ours: lineage.Project, tmp_path: Path) -> None:
     """Who used a version of theirs, and then merges theirs, has one version with all edges, not two."""
     mine = lineage.open(tmp_path / "mine.lineage")

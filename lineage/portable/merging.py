@@ -308,8 +308,12 @@ class _Union:
             self.runs[row.id] = key = union.add_run(self.ours, row, self._environment(row.environment))
             runs.add_run_tags(self.ours, key, json.loads(row.tags))
             return
+        if row.id not in self.plan.gone_runs_here:
+            union.raise_next_step(self.ours, key, row.next_step)
         if row.id in self.plan.ended_runs:
             union.end_known_run(self.ours, key, row)
+        if row.id in self.plan.summaries:
+            runs.update_run_summary(self.ours, key, self.plan.summaries[row.id])
         if ("run", row.id) in self.plan.worded:
             union.set_run_words(self.ours, key, row)
             runs.clear_run_tags(self.ours, key)

@@ -8,12 +8,14 @@ unique across projects; an artifact by its id, by a version that both have, or e
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final, Literal
 
+from lineage.capture import host, process_is_alive
 from lineage.errors import InvalidInputError
+from lineage.jsondata import JsonObject, json_text, parse_object
 from lineage.portable.reports import AliasPolicy, Decision, Policy
 from lineage.statements import artifacts, union
 from lineage.statements.union import AliasRow, ArtifactRow, RunRow, VersionRow
@@ -22,6 +24,7 @@ from lineage.values import BESIDE, LATEST, alias_name, shown
 _WINDOW: Final = 1_000
 _MOST_REASONS: Final = 50
 _RUNNING: Final = "running"
+_CRASHED: Final = "crashed"
 
 
 @dataclass(slots=True)
@@ -77,6 +80,7 @@ class Plan:
     known_runs: dict[int, int] = field(default_factory=dict)
     new_runs: int = 0
     ended_runs: set[int] = field(default_factory=set)
+    summaries: dict[int, JsonObject] = field(default_factory=dict)
     known_versions: dict[int, int] = field(default_factory=dict)
     arrivals: dict[int, Arrival] = field(default_factory=dict)
     renamed: list[tuple[str, str]] = field(default_factory=list)
@@ -102,13 +106,15 @@ class Policies:
 
     aliases: AliasPolicy = "ours"
     metadata: Policy = "ours"
+    running: Collection[str] = ()
+    """Ids of the runs that this process is doing in our project: what theirs say of their end is not their end."""
 
 
 def make_plan(ours: sqlite3.Connection, theirs: sqlite3.Connection, policies: Policies) -> Plan:
     """Return what merging `theirs` into `ours` comes to."""
     plan = Plan()
     _plan_artifacts(plan, ours, theirs)
-    _plan_runs(plan, ours, theirs, policies.metadata)
+    _plan_runs(plan, ours, theirs, policies)
     _plan_versions(plan, ours, theirs, policies.metadata)
     _plan_words_of_artifacts(plan, policies.metadata)
     _plan_aliases(plan, ours, theirs, policies.aliases)
@@ -184,7 +190,7 @@ def _plan_words_of_artifacts(plan: Plan, policy: Policy) -> None:
 # --- runs ---
 
 
-def _plan_runs(plan: Plan, ours: sqlite3.Connection, theirs: sqlite3.Connection, policy: Policy) -> None:
+def _plan_runs(plan: Plan, ours: sqlite3.Connection, theirs: sqlite3.Connection, policies: Policies) -> None:
     for window in _run_windows(theirs):
         known = union.runs_by_uid(ours, [row.uid for row in window])
         for row in window:
@@ -195,7 +201,7 @@ def _plan_runs(plan: Plan, ours: sqlite3.Connection, theirs: sqlite3.Connection,
                 plan.refuse(f"run {row.uid!r} started at {mine.started_at} here and at {row.started_at} there")
             else:
                 plan.known_runs[row.id] = mine.id
-                _plan_known_run(plan, mine, row, policy)
+                _plan_known_run(plan, mine, row, policies)
 
 
 def _run_windows(connection: sqlite3.Connection) -> Iterator[list[RunRow]]:
@@ -205,24 +211,64 @@ def _run_windows(connection: sqlite3.Connection) -> Iterator[list[RunRow]]:
         last = window[-1].id
 
 
-def _plan_known_run(plan: Plan, mine: RunRow, row: RunRow, policy: Policy) -> None:
+def _plan_known_run(plan: Plan, mine: RunRow, row: RunRow, policies: Policies) -> None:
     if mine.deleted_at is not None or row.deleted_at is not None:
         if mine.deleted_at is None:
             plan.gone_there.append(mine.uid)
         elif row.deleted_at is None:
             plan.gone_runs_here[row.id] = mine.uid
         return
-    ended = mine.status == _RUNNING and row.status != _RUNNING
-    if ended:
-        plan.ended_runs.add(row.id)
-    words = ("name", "config", "notes", "tags") if ended else ("name", "config", "summary", "notes", "tags")
     newer = _latest_of(row.edited_at, row.ended_at, row.started_at) > _latest_of(
         mine.edited_at, mine.ended_at, mine.started_at
     )
+    if _ends(mine, row, policies.running):
+        plan.ended_runs.add(row.id)
+    words = ["name", "config", "notes", "tags"]
+    if mine.status == _RUNNING or row.id in plan.ended_runs:
+        _plan_summary(plan, mine, row, policies.metadata, newer=newer)
+    else:
+        words.insert(2, "summary")
     for word in words:
         values = getattr(mine, word), getattr(row, word)
-        if values[0] != values[1] and _decide(plan, policy, (word, mine.uid, *values), newer=newer):
+        if values[0] != values[1] and _decide(plan, policies.metadata, (word, mine.uid, *values), newer=newer):
             plan.worded.add(("run", row.id))
+            if word == "summary":
+                plan.summaries[row.id] = parse_object(row.summary)
+
+
+def _ends(mine: RunRow, row: RunRow, running: Collection[str]) -> bool:
+    """Whether how a run ended there is how it ends here: not while a process here goes on with it.
+
+    That it crashed is found and not written by the run itself, so that an end which it wrote takes its place.
+    """
+    if mine.status == _CRASHED:
+        return row.status not in (_RUNNING, _CRASHED)
+    if mine.status != _RUNNING or row.status == _RUNNING or mine.uid in running:
+        return False
+    this, owner = host(), (mine.host, mine.pid, mine.process)
+    if owner in ((row.host, row.pid, row.process), (this.host, this.pid, this.process)):
+        return True  # this is an earlier copy of what its own process ended there, or ended here without a word
+    return mine.pid is None or mine.host != this.host or process_is_alive(mine.pid, mine.process or "") is False
+
+
+def _plan_summary(plan: Plan, mine: RunRow, row: RunRow, policy: Policy, *, newer: bool) -> None:
+    """Lay the summary of a run that was running here over theirs, key by key: both may have gone on with it."""
+    if mine.summary == row.summary:
+        return
+    here, there = parse_object(mine.summary), parse_object(row.summary)
+    if row.id in plan.ended_runs:
+        merged = there if _prefers_theirs(policy, newer=newer) else here | there
+        lost = [key for key in here if key not in merged or json_text(merged[key]) != json_text(here[key])]
+        if lost and (mine.host, mine.pid, mine.process) != (row.host, row.pid, row.process):
+            why = "the run ended there"
+            plan.decisions.append(Decision("summary", mine.uid, mine.summary, row.summary, "theirs", why))
+    else:
+        both = [key for key in here if key in there and json_text(here[key]) != json_text(there[key])]
+        values = json_text({key: here[key] for key in both}), json_text({key: there[key] for key in both})
+        taken = bool(both) and _decide(plan, policy, ("summary", mine.uid, *values), newer=newer)
+        merged = here | (there if taken else {key: there[key] for key in there if key not in here})
+    if json_text(merged) != mine.summary:
+        plan.summaries[row.id] = merged
 
 
 def _latest_of(*times: str | None) -> str:
@@ -303,11 +349,15 @@ def _plan_known(plan: Plan, mine: VersionRow, row: VersionRow, policy: Policy) -
 
 def _decide(plan: Plan, policy: Policy, matter: tuple[str, str, object, object], *, newer: bool) -> bool:
     """Note a disagreement and return whether theirs is taken."""
-    taken = policy == "theirs" or (policy == "newest" and newer)
+    taken = _prefers_theirs(policy, newer=newer)
     what, subject, mine, other = matter
     texts = [None if value is None else str(value) for value in (mine, other)]
     plan.decisions.append(Decision(what, subject, texts[0], texts[1], "theirs" if taken else "ours", None))
     return taken
+
+
+def _prefers_theirs(policy: Policy, *, newer: bool) -> bool:
+    return policy == "theirs" or (policy == "newest" and newer)
 
 
 # --- aliases ---

@@ -373,19 +373,23 @@ def add_metrics(
 
 
 def end_known_run(connection: sqlite3.Connection, key: int, row: RunRow) -> None:
-    """Let a run that was running here be as it ended elsewhere."""
+    """Let a run that was running here end as it ended elsewhere."""
     connection.execute(
-        """UPDATE run SET status = ?, summary = ?, exit_code = ?, error = ?, ended_at = ?,
-                  next_step = max(next_step, ?) WHERE id = ?""",
-        (row.status, row.summary, row.exit_code, row.error, row.ended_at, row.next_step, key),
+        "UPDATE run SET status = ?, exit_code = ?, error = ?, ended_at = ? WHERE id = ?",
+        (row.status, row.exit_code, row.error, row.ended_at, key),
     )
 
 
+def raise_next_step(connection: sqlite3.Connection, key: int, step: int) -> None:
+    """Let the next log of a run come after what it logged elsewhere, which it would replace."""
+    connection.execute("UPDATE run SET next_step = ? WHERE id = ? AND next_step < ?", (step, key, step))
+
+
 def set_run_words(connection: sqlite3.Connection, key: int, row: RunRow) -> None:
-    """Set what people may edit of a run to what another project has."""
+    """Set what people may edit of a run, but for its summary, to what another project has."""
     connection.execute(
-        "UPDATE run SET name = ?, config = ?, summary = ?, notes = ?, edited_at = ? WHERE id = ?",
-        (row.name, row.config, row.summary, row.notes, row.edited_at, key),
+        "UPDATE run SET name = ?, config = ?, notes = ?, edited_at = ? WHERE id = ?",
+        (row.name, row.config, row.notes, row.edited_at, key),
     )
 
 
