@@ -351,7 +351,8 @@ class _Union:
             for link in artifacts.links_to(self.ours, key) if row.deleted_at is not None else ():
                 delete_in(self.ours, link, self.mover, delete_aliases=True, override=True)
         self.versions[row.id] = key
-        self.newest = self.newest if row.foreign else key
+        if not row.foreign:  # a node that becomes a version has a key from before: what came after it is not new
+            self.newest = max(self.newest or key, key)
         artifacts.add_version_tags(self.ours, key, json.loads(row.tags))
         if row.source is not None:
             self.links.append((key, row.source))

@@ -324,7 +324,10 @@ def is_live(connection: sqlite3.Connection, uid: str) -> bool:
 
 
 def newest_beside(connection: sqlite3.Connection, uid: str, limit: int) -> list[Digest]:
-    """Return the digests of the newest blobs beside the project that live versions after that of this uid name."""
+    """Return the digests of the newest blobs beside the project that live versions after that of this uid name.
+
+    A link brings none: those of what it stands for may be of long ago.
+    """
     (after,) = connection.execute("SELECT id FROM version WHERE uid = ?", (uid,)).fetchone()
     if last_version(connection) <= after:
         return []
@@ -333,7 +336,8 @@ def newest_beside(connection: sqlite3.Connection, uid: str, limit: int) -> list[
            WHERE b.id NOT IN (SELECT blob FROM chunk) AND b.id NOT IN (SELECT blob FROM absent)
              AND EXISTS (SELECT 1 FROM entry e JOIN manifest_part p ON p.part = e.part
                          JOIN version v ON v.manifest = p.manifest
-                         WHERE e.blob = b.id AND v.id > ? AND v.deleted_at IS NULL)
+                         WHERE e.blob = b.id AND v.id > ? AND v.deleted_at IS NULL
+                           AND v.id NOT IN (SELECT version FROM link))
            ORDER BY b.id DESC LIMIT ?""",
         (after, limit),
     )

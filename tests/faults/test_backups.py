@@ -387,6 +387,46 @@ def test_no_alarm_is_given_for(
     ledger.case()
 
 
+def rot(project: lineage.Project, version: lineage.Version) -> None:
+    """Damage the bytes of a version, and let repair put them aside."""
+    (entry,) = version.files()
+    place = project.blob_folder / str(entry.digest)[:2] / str(entry.digest)[2:]
+    place.chmod(0o600)
+    place.write_bytes(bytes(entry.size or 0))
+    project.repair(dry_run=False)
+
+
+def assert_only_missing(project: lineage.Project) -> None:
+    """See that damage is called what it is, and that gc works."""
+    assert [one.kind for one in project.verify().problems if one.severity == "error"] == ["bytes-missing"]
+    project.gc()
+
+
+def test_damage_of_an_old_version_that_was_linked_since_is_no_older_folder(tmp_path: Path) -> None:
+    """A link is a version that came later, and its bytes did not."""
+    project = begun(tmp_path)
+    log(project, "one")
+    project.link("data:v0", "Best ones")
+
+    rot(project, project.version("data:v0"))
+
+    assert_only_missing(project)
+
+
+def test_damage_from_before_a_merge_that_completes_a_node_is_no_older_folder(tmp_path: Path) -> None:
+    """The node was there before what is damaged, and another version of the merge came last."""
+    project = begun(tmp_path)
+    other = lineage.open(tmp_path / "other.lineage")
+    log(other, "new", "new")
+    project.start_run("probe", use=[log(other, "old", "old")]).finish()
+    version = log(project, "one")
+    project.merge(other)
+
+    rot(project, version)
+
+    assert_only_missing(project)
+
+
 @NO_ALARM
 @pytest.mark.parametrize(
     ("bug", "state"),
