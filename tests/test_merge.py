@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -724,6 +726,28 @@ def test_calls_that_cannot_be_are_refused(
 
     with pytest.raises(getattr(lineage, error), match=words):
         call(ours)
+
+
+def test_max_entries_counts_the_rows_of_every_table(ours: lineage.Project, tmp_path: Path) -> None:
+    """Whatever a sender can make many of: a limit of one less than there are refuses the file."""
+    with ours.start_run("again", tags=["t"]) as run:
+        run.log({"loss": 1.0})
+        run.log_artifact(draft("model", {"w": "1"}, type="model"), tags=[f"t{number}" for number in range(20)])
+    ours.link("model", "Best models")
+    add(ours, "2")
+    other = lineage.open(tmp_path / "other.lineage")
+    other.start_run("abroad", use=[ours.version("model")]).finish()
+    ours.pack("rich.lineage", content={"type": "dataset"})
+    with closing(sqlite3.connect("rich.lineage")) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        rows = {name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables}
+    assert 0 not in rows.values()
+    assert (rows.pop("project"), rows.pop("seal")) == (1, 1)
+    total = sum(rows.values())
+
+    with pytest.raises(lineage.InvalidInputError, match=f"holds {total} rows, and {total - 1} are allowed"):
+        other.merge("rich.lineage", max_entries=total - 1)
+    assert other.merge("rich.lineage", max_entries=total).versions == 4
 
 
 def test_merge_needs_a_project_that_can_be_written_and_no_block(ours: lineage.Project, theirs: lineage.Project) -> None:

@@ -38,7 +38,7 @@ class Limits(NamedTuple):
 
     Attributes:
         size: Bytes of the file, and of all its contents.
-        entries: Files of versions, versions, runs, metrics, edges and contents together.
+        entries: Rows of all tables together.
     """
 
     size: int
@@ -146,10 +146,10 @@ def _check_file(path: Path, source: Path, limits: Limits) -> None:
         damage = checks.integrity_check(connection)
         if damage:
             raise CorruptionError(f"{str(source)!r} is damaged ({'; '.join(damage[:_SHOWN])})")
-        _limited(foreign.row_total(connection), limits.entries, source, "rows", "max_entries")
         _limited(portable.bytes_known(connection), limits.size, source, "bytes of contents", "max_size")
     with connections.draft_database(path) as connection:
         migrate(connection, SCHEMA_DIR / "migrations")
+        _limited(foreign.row_total(connection), limits.entries, source, "rows", "max_entries")
 
 
 def _check_rows(copy: Store, source: Path) -> None:

@@ -16,10 +16,16 @@ def encoding(connection: sqlite3.Connection) -> str:
 
 
 def row_total(connection: sqlite3.Connection) -> int:
-    """Return how many entries, versions, runs, metrics and edges there are."""
+    """Return how many rows there are, of every table of the newest format that can have more than one."""
     (count,) = connection.execute(
-        """SELECT (SELECT count(*) FROM entry) + (SELECT count(*) FROM version) + (SELECT count(*) FROM run)
-                + (SELECT count(*) FROM metric) + (SELECT count(*) FROM consumed) + (SELECT count(*) FROM blob)"""
+        """SELECT (SELECT count(*) FROM artifact) + (SELECT count(*) FROM version) + (SELECT count(*) FROM version_tag)
+                + (SELECT count(*) FROM link) + (SELECT count(*) FROM outside_use)
+                + (SELECT count(*) FROM alias) + (SELECT count(*) FROM alias_event)
+                + (SELECT count(*) FROM run) + (SELECT count(*) FROM run_tag) + (SELECT count(*) FROM environment)
+                + (SELECT count(*) FROM metric) + (SELECT count(*) FROM consumed) + (SELECT count(*) FROM produced)
+                + (SELECT count(*) FROM reproduced) + (SELECT count(*) FROM manifest)
+                + (SELECT count(*) FROM manifest_part) + (SELECT count(*) FROM part) + (SELECT count(*) FROM entry)
+                + (SELECT count(*) FROM blob) + (SELECT count(*) FROM chunk) + (SELECT count(*) FROM absent)"""
     ).fetchone()
     return int(count)
 
