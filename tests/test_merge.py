@@ -765,6 +765,18 @@ def test_merge_needs_a_project_that_can_be_written_and_no_block(ours: lineage.Pr
     assert reader.merge(theirs, dry_run=True).versions == 1
 
 
+def test_dry_run_makes_no_blob_folder(ours: lineage.Project, theirs: lineage.Project, tmp_path: Path) -> None:
+    """Neither beside a packed file nor beside a project that nothing was logged to."""
+    add(ours, "2")
+    empty = lineage.open(tmp_path / "empty.lineage")
+    before = sorted(tmp_path.iterdir())
+
+    assert theirs.merge(ours, dry_run=True).versions == 1
+    assert empty.merge(ours, dry_run=True).versions == 3
+
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_merge_that_fails_leaves_garbage_at_most(ours: lineage.Project, theirs: lineage.Project) -> None:
     """A callback that raises ends it before a row is written; the same call works afterwards."""
     theirs.log_artifact(draft("new", {"x": b"x" * 50_000}))

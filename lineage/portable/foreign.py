@@ -46,8 +46,14 @@ class Limits(NamedTuple):
 
 
 @contextmanager
-def foreign_project(ours: Store, source: Path, limits: Limits) -> Iterator[Store]:
+def foreign_project(ours: Store, source: Path, limits: Limits, *, for_reading: bool = False) -> Iterator[Store]:
     """Give a project file from elsewhere as a store that only reads: a checked private copy, and its blob folder.
+
+    Args:
+        ours: The project that takes something in; the copy lies in its blob folder meanwhile.
+        source: The file.
+        limits: How much it may hold.
+        for_reading: Make no blob folder, where there is none: nothing is to be taken in.
 
     Raises:
         NotFoundError: It is not there.
@@ -61,7 +67,8 @@ def foreign_project(ours: Store, source: Path, limits: Limits) -> Iterator[Store
         raise InvalidInputError(message, kind=ErrorKind.PATH_INVALID)
     _limited(status.st_size, limits.size, source, "bytes", "max_size")
     blobs = BlobFolder(source.with_suffix(".blobs"), timeout=ours.database.timeout)
-    staging = temporary_staging() if ours.database.read_only else ours.blobs.new_staging()
+    elsewhere = ours.database.read_only or (for_reading and not ours.blobs.root.is_dir())
+    staging = temporary_staging() if elsewhere else ours.blobs.new_staging()
     try:
         path = _private_copy(source, status, blobs, staging, ours.database.timeout)
         _check_file(path, source, limits)

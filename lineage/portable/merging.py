@@ -71,7 +71,7 @@ def merge(store: Store, source: Path, request: MergeRequest) -> MergeReport:
         raise StateError("a project cannot be merged inside a batch or a snapshot: leave the block first")
     if not request.dry_run:
         store.check_writable()
-    with foreign_project(store, source, request.limits) as theirs:
+    with foreign_project(store, source, request.limits, for_reading=request.dry_run) as theirs:
         if request.dry_run:
             return _rehearsal(store, theirs, source, request)
         with store.storing():
