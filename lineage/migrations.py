@@ -80,7 +80,7 @@ def check_schema(connection: sqlite3.Connection, path: Path, *, exact: bool) -> 
 
     A file from elsewhere may hold a trigger, a view in place of a table, or a table that is a program
     (promises.md, 4.2). A plain table beside ours, as somebody may have made with the sqlite3 shell, does no harm to
-    who opens the project; only `exact` refuses it.
+    who opens the project; only `exact` refuses it. One that has the name of a table of a later format is in the way.
 
     Raises:
         FormatError: It differs; the message names what does.
@@ -98,6 +98,15 @@ def check_schema(connection: sqlite3.Connection, path: Path, *, exact: bool) -> 
         raise FormatError(message)
     if missing and exact:
         message = f"{str(path)!r} lacks {', '.join(missing[:5])} of format {version}; restore it from a copy"
+        raise FormatError(message)
+    coming = {item.name for item in expected_schema(FORMAT_VERSION)} - expected.keys()
+    in_the_way = [item for item in found if item.name.lower() in coming and not item.name.startswith("sqlite_")]
+    if in_the_way:
+        what = ", ".join(f"{item.type} {item.name!r}" for item in in_the_way[:5])
+        message = (
+            f"{str(path)!r} has format {version}, and its {what}, which no lineage made, stands where format "
+            f"{FORMAT_VERSION} has one of its own: rename that with sqlite3, then open the project again"
+        )
         raise FormatError(message)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import draft
-from footprint import footprint, open_folder, python  # noqa: F401 (a fixture is used by name)
+from footprint import footprint, open_folder, python, rows  # noqa: F401 (a fixture is used by name)
 from invariants import assert_nothing_left_over, assert_store_sound
 
 import lineage
@@ -212,3 +212,39 @@ print(lineage.open("copy/old.lineage").version("data:raw").reference)
     assert "copy it, with its .blobs folder, to where it can be written" in said
     assert reference == "data:v0"
     assert [one.name for one in (open_folder / "old").iterdir() if one.name.startswith("old.lineage.")] == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "what"),
+    [
+        ("CREATE TABLE link (url TEXT)", "table 'link'"),
+        ("CREATE TABLE Seal (url TEXT PRIMARY KEY)", "table 'Seal'"),
+        ("CREATE TABLE mine (url TEXT); CREATE INDEX link_source ON mine (url)", "index 'link_source'"),
+        ("CREATE TABLE outside_uses (url TEXT)", "table 'outside_uses'"),
+    ],
+)
+def test_format_1_with_a_table_of_somebody_elses_where_ours_would_be_is_refused(
+    tmp_path: Path, sql: str, what: str
+) -> None:
+    """Before a copy is made, or anything else; renamed, it does no harm."""
+    path = restored(tmp_path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(sql)
+    before = rows(path), sorted(tmp_path.rglob("*"))
+
+    with pytest.raises(lineage.FormatError, match=f"{what}, which no lineage made, .* rename that with sqlite3"):
+        lineage.open(path)
+
+    assert (rows(path), sorted(tmp_path.rglob("*"))) == before
+
+
+def test_format_1_with_a_table_of_somebody_elses_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Its name is none of ours: it stays as it is."""
+    path = restored(tmp_path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("CREATE TABLE links (url TEXT); INSERT INTO links VALUES ('here')")
+
+    assert_store_sound(lineage.open(path))
+
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT url FROM links").fetchall() == [("here",)]
