@@ -164,7 +164,7 @@ class Sharing(Questions):
             raise InvalidInputError(f"metadata {shown(metadata)}: say one of {', '.join(map(repr, POLICIES))}")
         from lineage.portable.foreign import Limits  # noqa: PLC0415 (see reports.py)
         from lineage.portable.merging import MergeRequest, merge  # noqa: PLC0415 (see reports.py)
-        from lineage.portable.plan import Policies  # noqa: PLC0415 (see reports.py)
+        from lineage.portable.planned import Policies  # noqa: PLC0415 (see reports.py)
 
         limits = Limits(*_limits(max_size, max_entries))
         policies = Policies(aliases, metadata, running_here(self._store))

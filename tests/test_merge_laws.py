@@ -42,7 +42,7 @@ class Act:
 
 acts = st.builds(
     Act,
-    st.sampled_from(("run", "run", "import", "delete", "alias", "foreign", "link", "words")),
+    st.sampled_from(("run", "run", "import", "delete", "alias", "foreign", "link", "words", "resume")),
     st.integers(0, 1),
     st.integers(0, 5),
     st.lists(st.integers(0, 9), max_size=3).map(tuple),
@@ -137,6 +137,9 @@ def act_on(project: lineage.Project, one: Act, version: lineage.Version, others:
         project.link(version, "Best ones", aliases=["top"]) if version.type == "model" else None
     elif one.what == "words":
         version.update(description=f"words {one.content}", tags=[f"t{one.content}"])
+    elif one.what == "resume" and (maker := version.logged_by()) is not None:
+        with project.start_run(id=maker.id, resume="must") as run:
+            run.log({"loss": one.content + 0.5, f"of {project.file.stem}": 1.0})
     elif one.what == "foreign":
         for other in others:
             for found in list(other.versions(limit=1)):

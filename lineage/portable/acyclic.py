@@ -6,7 +6,8 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
 
-from lineage.portable.plan import Plan, our_version
+from lineage.portable.plan import our_version
+from lineage.portable.planned import Plan
 from lineage.statements import union
 
 

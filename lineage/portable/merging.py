@@ -22,15 +22,8 @@ from lineage.errors import ConflictError, CorruptionError, CycleError, ErrorKind
 from lineage.generations import note_newest
 from lineage.portable.acyclic import find_cycle
 from lineage.portable.foreign import Limits, foreign_project
-from lineage.portable.plan import (
-    AliasStep,
-    Plan,
-    Policies,
-    consumed_windows,
-    make_plan,
-    produced_windows,
-    version_windows,
-)
+from lineage.portable.plan import consumed_windows, make_plan, produced_windows, version_windows
+from lineage.portable.planned import AliasStep, Plan, Policies
 from lineage.portable.reports import MergeReport, Renamed
 from lineage.records import Entry
 from lineage.staging import copy_hashed

@@ -8,113 +8,26 @@ unique across projects; an artifact by its id, by a version that both have, or e
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from itertools import count
 from typing import Final, Literal
 
-from lineage.capture import host, process_is_alive
 from lineage.errors import InvalidInputError
-from lineage.jsondata import JsonObject, json_text, parse_object
+from lineage.portable.plan_runs import plan_runs
+from lineage.portable.planned import AliasStep, Arrival, Plan, Policies, Target, decide
 from lineage.portable.reports import AliasPolicy, Decision, Policy
 from lineage.statements import artifacts, union
-from lineage.statements.union import AliasRow, ArtifactRow, RunRow, VersionRow
+from lineage.statements.union import AliasRow, ArtifactRow, VersionRow
 from lineage.values import BESIDE, LATEST, alias_name, shown
 
 _WINDOW: Final = 1_000
-_MOST_REASONS: Final = 50
-_RUNNING: Final = "running"
-_CRASHED: Final = "crashed"
-
-
-@dataclass(slots=True)
-class Target:
-    """Where versions of one of their artifacts go: an artifact of ours, or one to be made."""
-
-    theirs: ArtifactRow
-    ours: ArtifactRow | None
-    name: str
-    numbers: Iterator[int]
-    """Those to give, shared by all of theirs that are one of ours."""
-    grows: bool = False
-    """Whether a live version comes."""
-    used: bool = False
-    """Whether any version comes."""
-
-    @property
-    def is_new(self) -> bool:
-        """Whether it is to be made: one of another project only for a version that comes, which may be ours."""
-        return self.ours is None and (self.used or self.theirs.project is None)
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A version of theirs that is new here, or whose node here becomes the version itself."""
-
-    number: int
-    node: int | None
-    source: int | None
-    """Key of their version that it stands for, if it is a link."""
-
-
-@dataclass(frozen=True, slots=True)
-class AliasStep:
-    """An alias to write: with its history where it is new, as one move where it is known."""
-
-    target: int
-    """Key of their artifact."""
-    name: str
-    version: int | None
-    """Key of their version; None where only the history of an alias that ended is taken over."""
-    protected: bool
-    history: bool
-
-
-@dataclass(slots=True)
-class Plan:
-    """What was found, by the keys of their rows."""
-
-    reasons: list[str] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
-    targets: dict[int, Target] = field(default_factory=dict)
-    known_runs: dict[int, int] = field(default_factory=dict)
-    new_runs: int = 0
-    ended_runs: set[int] = field(default_factory=set)
-    summaries: dict[int, JsonObject] = field(default_factory=dict)
-    known_versions: dict[int, int] = field(default_factory=dict)
-    arrivals: dict[int, Arrival] = field(default_factory=dict)
-    renamed: list[tuple[str, str]] = field(default_factory=list)
-    worded: set[tuple[str, int]] = field(default_factory=set)
-    aliases: list[AliasStep] = field(default_factory=list)
-    named: set[tuple[str, str]] = field(default_factory=set)
-    """Artifacts and aliases here that something of theirs has been looked at for: two of theirs may be one here."""
-    gone_here: dict[int, str] = field(default_factory=dict)
-    gone_runs_here: dict[int, str] = field(default_factory=dict)
-    gone_there: list[str] = field(default_factory=list)
-    risky: bool = False
-    """Whether an edge of theirs leads to something that was here before: only then can a cycle arise."""
-
-    def refuse(self, reason: str) -> None:
-        """Note why the merge cannot be."""
-        if len(self.reasons) < _MOST_REASONS:
-            self.reasons.append(reason)
-
-
-@dataclass(frozen=True, slots=True)
-class Policies:
-    """What is taken where both projects have something and do not agree."""
-
-    aliases: AliasPolicy = "ours"
-    metadata: Policy = "ours"
-    running: Collection[str] = ()
-    """Ids of the runs that this process is doing in our project: what theirs say of their end is not their end."""
 
 
 def make_plan(ours: sqlite3.Connection, theirs: sqlite3.Connection, policies: Policies) -> Plan:
     """Return what merging `theirs` into `ours` comes to."""
     plan = Plan()
     _plan_artifacts(plan, ours, theirs)
-    _plan_runs(plan, ours, theirs, policies)
+    plan_runs(plan, ours, theirs, policies)
     _plan_versions(plan, ours, theirs, policies.metadata)
     _plan_words_of_artifacts(plan, policies.metadata)
     _plan_aliases(plan, ours, theirs, policies.aliases)
@@ -183,96 +96,8 @@ def _plan_words_of_artifacts(plan: Plan, policy: Policy) -> None:
         spoken.add(mine.id)
         if mine.description != row.description:
             newer = (row.edited_at or row.created_at) > (mine.edited_at or mine.created_at)
-            if _decide(plan, policy, ("description", mine.name, mine.description, row.description), newer=newer):
+            if decide(plan, policy, ("description", mine.name, mine.description, row.description), newer=newer):
                 plan.worded.add(("artifact", key))
-
-
-# --- runs ---
-
-
-def _plan_runs(plan: Plan, ours: sqlite3.Connection, theirs: sqlite3.Connection, policies: Policies) -> None:
-    for window in _run_windows(theirs):
-        known = union.runs_by_uid(ours, [row.uid for row in window])
-        for row in window:
-            mine = known.get(row.uid)
-            if mine is None:
-                plan.new_runs += 1
-            elif mine.started_at != row.started_at:
-                plan.refuse(f"run {row.uid!r} started at {mine.started_at} here and at {row.started_at} there")
-            else:
-                plan.known_runs[row.id] = mine.id
-                _plan_known_run(plan, mine, row, policies)
-
-
-def _run_windows(connection: sqlite3.Connection) -> Iterator[list[RunRow]]:
-    last = 0
-    while window := union.runs_after(connection, last, _WINDOW):
-        yield window
-        last = window[-1].id
-
-
-def _plan_known_run(plan: Plan, mine: RunRow, row: RunRow, policies: Policies) -> None:
-    if mine.deleted_at is not None or row.deleted_at is not None:
-        if mine.deleted_at is None:
-            plan.gone_there.append(mine.uid)
-        elif row.deleted_at is None:
-            plan.gone_runs_here[row.id] = mine.uid
-        return
-    newer = _latest_of(row.edited_at, row.ended_at, row.started_at) > _latest_of(
-        mine.edited_at, mine.ended_at, mine.started_at
-    )
-    if _ends(mine, row, policies.running):
-        plan.ended_runs.add(row.id)
-    words = ["name", "config", "notes", "tags"]
-    if mine.status == _RUNNING or row.id in plan.ended_runs:
-        _plan_summary(plan, mine, row, policies.metadata, newer=newer)
-    else:
-        words.insert(2, "summary")
-    for word in words:
-        values = getattr(mine, word), getattr(row, word)
-        if values[0] != values[1] and _decide(plan, policies.metadata, (word, mine.uid, *values), newer=newer):
-            plan.worded.add(("run", row.id))
-            if word == "summary":
-                plan.summaries[row.id] = parse_object(row.summary)
-
-
-def _ends(mine: RunRow, row: RunRow, running: Collection[str]) -> bool:
-    """Whether how a run ended there is how it ends here: not while a process here goes on with it.
-
-    That it crashed is found and not written by the run itself, so that an end which it wrote takes its place.
-    """
-    if mine.status == _CRASHED:
-        return row.status not in (_RUNNING, _CRASHED)
-    if mine.status != _RUNNING or row.status == _RUNNING or mine.uid in running:
-        return False
-    this, owner = host(), (mine.host, mine.pid, mine.process)
-    if owner in ((row.host, row.pid, row.process), (this.host, this.pid, this.process)):
-        return True  # this is an earlier copy of what its own process ended there, or ended here without a word
-    return mine.pid is None or mine.host != this.host or process_is_alive(mine.pid, mine.process or "") is False
-
-
-def _plan_summary(plan: Plan, mine: RunRow, row: RunRow, policy: Policy, *, newer: bool) -> None:
-    """Lay the summary of a run that was running here over theirs, key by key: both may have gone on with it."""
-    if mine.summary == row.summary:
-        return
-    here, there = parse_object(mine.summary), parse_object(row.summary)
-    if row.id in plan.ended_runs:
-        merged = there if _prefers_theirs(policy, newer=newer) else here | there
-        lost = [key for key in here if key not in merged or json_text(merged[key]) != json_text(here[key])]
-        if lost and (mine.host, mine.pid, mine.process) != (row.host, row.pid, row.process):
-            why = "the run ended there"
-            plan.decisions.append(Decision("summary", mine.uid, mine.summary, row.summary, "theirs", why))
-    else:
-        both = [key for key in here if key in there and json_text(here[key]) != json_text(there[key])]
-        values = json_text({key: here[key] for key in both}), json_text({key: there[key] for key in both})
-        taken = bool(both) and _decide(plan, policy, ("summary", mine.uid, *values), newer=newer)
-        merged = here | (there if taken else {key: there[key] for key in there if key not in here})
-    if json_text(merged) != mine.summary:
-        plan.summaries[row.id] = merged
-
-
-def _latest_of(*times: str | None) -> str:
-    return max(time for time in times if time is not None)
 
 
 # --- versions ---
@@ -343,21 +168,8 @@ def _plan_known(plan: Plan, mine: VersionRow, row: VersionRow, policy: Policy) -
     newer = (row.edited_at or row.created_at) > (mine.edited_at or mine.created_at)
     for word in ("description", "metadata", "ttl", "tags"):
         values = getattr(mine, word), getattr(row, word)
-        if values[0] != values[1] and _decide(plan, policy, (word, mine.reference, *values), newer=newer):
+        if values[0] != values[1] and decide(plan, policy, (word, mine.reference, *values), newer=newer):
             plan.worded.add(("version", row.id))
-
-
-def _decide(plan: Plan, policy: Policy, matter: tuple[str, str, object, object], *, newer: bool) -> bool:
-    """Note a disagreement and return whether theirs is taken."""
-    taken = _prefers_theirs(policy, newer=newer)
-    what, subject, mine, other = matter
-    texts = [None if value is None else str(value) for value in (mine, other)]
-    plan.decisions.append(Decision(what, subject, texts[0], texts[1], "theirs" if taken else "ours", None))
-    return taken
-
-
-def _prefers_theirs(policy: Policy, *, newer: bool) -> bool:
-    return policy == "theirs" or (policy == "newest" and newer)
 
 
 # --- aliases ---
