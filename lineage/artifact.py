@@ -48,7 +48,7 @@ _Found: TypeAlias = tuple[str, str, os.stat_result]
 
 
 class _StagingHome:
-    """Where drafts stage: beside the blobs of the project opened last, so that logging is a rename.
+    """Where drafts stage: beside the blobs of the project opened last, so that logging only gives them names.
 
     A draft can be made with no project open; then the system's temporary folder serves, and logging copies.
     """

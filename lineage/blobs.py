@@ -1,6 +1,6 @@
 """The blob folder beside a project file: bytes by their digests.
 
-The order of writes is that of promises.md 5.1: a temporary name, the bytes, read-only, sync, rename, sync of
+The order of writes is that of promises.md 5.1: a temporary name, the bytes, read-only, sync, the name, sync of
 the folder. A blob is never opened for writing under its final name, and being there proves nothing: what is
 handed out is hashed again. This module knows no database.
 """
@@ -120,8 +120,9 @@ class BlobFolder:
         return stat.S_ISREG(found.st_mode) and found.st_size == size
 
     def put(self, staged: Staged) -> None:
-        """Give a staged file its place; durable once :meth:`sync` has run.
+        """Give a staged file its place, durable once :meth:`sync` has run; it keeps its name in the staging folder.
 
+        Whoever logs it may fail yet: then its draft must still have its bytes, which ``gc`` may take from their place.
         A failed sync is never tried again as if nothing had happened: the staged copy is thrown away.
         """
         source = staged.path
@@ -134,19 +135,28 @@ class BlobFolder:
         with storage_errors("cannot store bytes", self.root):
             target.parent.mkdir(exist_ok=True)
             _refuse_link(target.parent)
-            source = self._on_our_disk(source)
+            status = source.stat()
+            if status.st_dev != self.root.stat().st_dev or status.st_nlink > 1:  # another project has it: see there
+                self._put_copy(source, target)
+                return
             with removed_on_error(source):
                 make_read_only(source)
-                source.rename(target)
+            try:
+                os.link(source, target)
+            except OSError:  # damaged bytes lie there, or the file system has no hard links
+                self._put_copy(source, target)
 
-    def _on_our_disk(self, source: Path) -> Path:
-        """Copy a file staged on another file system, so that the rename is one."""
-        if source.stat().st_dev == self.root.stat().st_dev:
-            return source
+    def _put_copy(self, source: Path, target: Path) -> None:
+        """Put a copy in the place of a blob; it replaces what lies there.
+
+        No two projects have one file for their bytes: what harms it would harm both.
+        """
         copy = self.temporary / unique_name()
-        with removed_on_error(copy), source.open("rb") as reader, copy.open("xb") as writer:
-            shutil.copyfileobj(reader, writer, COPY_BUFFER)
-        return copy
+        with removed_on_error(copy):
+            with source.open("rb") as reader, copy.open("xb") as writer:
+                shutil.copyfileobj(reader, writer, COPY_BUFFER)
+            make_read_only(copy)
+            copy.rename(target)
 
     def sync(self, digests: Iterable[Digest]) -> None:
         """Make the names of blobs durable, also of those found there: their writer may not have got so far."""

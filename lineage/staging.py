@@ -206,12 +206,15 @@ def _discard(folder: Path, descriptor: int, spool: BinaryIO, owner: int) -> None
 
 
 def tree_size(path: Path) -> int:
-    """Return the bytes of the regular files at or below `path`; what goes meanwhile does not count."""
+    """Return the bytes of the regular files at or below `path`; what goes meanwhile does not count.
+
+    Nor does what has another name: a staged file that a crash left may be a stored blob by now, whose bytes stay.
+    """
     size = 0
     for file in [path, *(Path(folder) / name for folder, _, names in os.walk(path) for name in names)]:
         with suppress(FileNotFoundError):
             status = file.lstat()
-            size += status.st_size if stat.S_ISREG(status.st_mode) else 0
+            size += status.st_size if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 else 0
     return size
 
 

@@ -248,7 +248,7 @@ def test_open_source_of_what_is_no_path_is_refused(path: str) -> None:
 
 
 def test_put_gives_a_staged_file_its_place(blobs: BlobFolder) -> None:
-    """A blob lies under its digest, read-only, and was moved and not copied."""
+    """A blob lies under its digest, read-only, and is the staged file and no copy of it."""
     staging = blobs.new_staging()
     staged = staging.stage(io.BytesIO(LARGE))
 
@@ -259,7 +259,7 @@ def test_put_gives_a_staged_file_its_place(blobs: BlobFolder) -> None:
     assert path.read_bytes() == LARGE
     assert path.stat().st_mode & 0o777 == 0o444
     assert staged.path is not None
-    assert not staged.path.exists()
+    assert os.path.samestat(staged.path.stat(), path.stat())
     assert blobs.has(staged.digest, len(LARGE))
     assert [(digest, status.st_size) for digest, status in blobs.digests()] == [(staged.digest, len(LARGE))]
 
@@ -277,14 +277,47 @@ def test_put_of_what_is_there_leaves_it(blobs: BlobFolder) -> None:
 
 def test_put_replaces_a_blob_of_the_wrong_size(blobs: BlobFolder) -> None:
     """A blob that was cut off is not taken for the whole."""
-    staged = blobs.new_staging().stage(io.BytesIO(LARGE))
+    staging = blobs.new_staging()
+    staged = staging.stage(io.BytesIO(LARGE))
     path = blobs.path_of(staged.digest)
     path.parent.mkdir()
     path.write_bytes(b"half")
 
     held = blobs.has(staged.digest, len(LARGE))
+    blobs.put(staged)
 
     assert not held
+    assert path.read_bytes() == LARGE
+    assert path.stat().st_mode & 0o777 == 0o444
+    assert [child.name for child in blobs.temporary.iterdir() if child.is_file()] == []
+
+
+def test_put_where_no_hard_links_are_copies(blobs: BlobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system such as FAT has one name for a file: the draft keeps its own there too."""
+    staging = blobs.new_staging()
+    staged = staging.stage(io.BytesIO(LARGE))
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    blobs.put(staged)
+
+    assert staged.path is not None
+    assert staged.path.read_bytes() == blobs.path_of(staged.digest).read_bytes() == LARGE
+    assert blobs.path_of(staged.digest).stat().st_mode & 0o777 == 0o444
+
+
+def test_staging_that_closes_leaves_blobs_that_were_put(blobs: BlobFolder) -> None:
+    """The draft's name of the bytes goes, and theirs stays."""
+    staging = blobs.new_staging()
+    blobs.put(staged := staging.stage(io.BytesIO(LARGE)))
+
+    staging.close()
+
+    assert list(blobs.temporary.iterdir()) == []
+    assert blobs.path_of(staged.digest).read_bytes() == LARGE
+    assert blobs.path_of(staged.digest).stat().st_nlink == 1
 
 
 def test_put_from_another_file_system_copies(blobs: BlobFolder) -> None:

@@ -12,7 +12,7 @@ from conftest import draft, elsewhere
 from footprint import footprint, refused, tidy, unchanged  # noqa: F401 (fixtures are used by name)
 
 import lineage
-from lineage import Artifact, ErrorKind, InvalidInputError, NotFoundError, StateError
+from lineage import Artifact, ConflictError, ErrorKind, InvalidInputError, NotFoundError, StateError
 
 LARGE = "x" * 100_000
 
@@ -271,6 +271,50 @@ def test_log_that_would_move_a_protected_alias_stores_nothing(project: lineage.P
 
     version = project.log_artifact(artifact)
     assert version.reference == "d:v1"
+
+
+@pytest.fixture
+def refused_draft(project: lineage.Project) -> lineage.Artifact:
+    """A draft with a large file, whose log was refused as late as can be, and a gc after that."""
+    log(project, "m", "first").add_alias("best", protect=True)
+    refused = draft("m", {"weights": LARGE})
+    with pytest.raises(ConflictError):
+        project.log_artifact(refused, aliases=["best"])
+    project.gc()
+    return refused
+
+
+def test_log_again_after_a_refusal_and_a_gc(project: lineage.Project, refused_draft: lineage.Artifact) -> None:
+    """What a log that fails has stored is garbage; its draft has the bytes still."""
+    version = project.log_artifact(refused_draft)
+
+    assert version.open("weights").read() == LARGE.encode()
+    assert project.verify().ok
+
+
+def test_log_elsewhere_after_a_refusal(refused_draft: lineage.Artifact) -> None:
+    """A draft that one project refuses can be logged into another; the two share no file."""
+    first, second = (lineage.open(f"{name}.lineage") for name in ("first", "second"))
+    log(first, "m", "first").add_alias("best", protect=True)
+    with pytest.raises(ConflictError):
+        first.log_artifact(refused_draft, aliases=["best"])
+
+    version = second.log_artifact(refused_draft)
+
+    assert version.open("weights").read() == LARGE.encode()
+    assert second.verify().ok
+    digest = str(version.entry("weights").digest)
+    places = [project.blob_folder / digest[:2] / digest[2:] for project in (first, second)]
+    assert [place.stat().st_nlink for place in places] == [1, 1]
+
+
+def test_log_that_is_done_lets_the_staged_bytes_go(project: lineage.Project) -> None:
+    """Large bytes have one name afterwards: that of the blob."""
+    version = project.log_artifact(draft("m", {"weights": LARGE}))
+
+    digest = str(version.entry("weights").digest)
+    assert (project.blob_folder / digest[:2] / digest[2:]).stat().st_nlink == 1
+    assert list((project.blob_folder / "tmp").iterdir()) == []
 
 
 # --- types ---

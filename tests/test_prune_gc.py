@@ -415,6 +415,18 @@ class TestGc:
         assert folder.is_dir()
         assert dead.is_dir()
 
+    def test_gc_counts_no_staged_bytes_that_are_a_blob(self, history: lineage.Project) -> None:
+        """A program that was killed when its log was done leaves a second name of a blob, which frees nothing."""
+        dead = history.blob_folder / "tmp" / "0123456789abcdef"
+        dead.mkdir()
+        os.link(blob_files(history)[0], dead / "1")
+
+        report = history.gc()
+
+        assert (report.temporary, report.temporary_bytes) == (1, 0)
+        assert not dead.exists()
+        assert history.verify().ok
+
     def test_gc_takes_dead_staging_folders_and_files(self, history: lineage.Project) -> None:
         """What a killed program staged goes, also a single file, and a project file it never finished."""
         dead = history.blob_folder / "tmp" / "0123456789abcdef"

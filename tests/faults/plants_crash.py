@@ -260,7 +260,7 @@ def work_given_up_at_a_signal(copy: Any) -> Any:
 
 AT_CALLS = {
     bytes_written_under_their_final_name: ("log", ("write",)),
-    temporary_files_are_not_collected: ("log", ("rename",)),
+    temporary_files_are_not_collected: ("log", ("link", "linkat")),
     alias_moved_in_two_transactions: ("alias", ("ftruncate",)),
     migration_in_two_transactions: ("migrate", ("ftruncate", "unlink")),
     copy_of_the_old_format_written_under_its_final_name: ("migrate", ("pwrite64",)),

@@ -27,7 +27,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "staging:Staging.__init__": STAGED,
         "staging:Staging.stage": STAGED,
         "staging:Staging._clone": STAGED,
-        "blobs:BlobFolder._on_our_disk": "a random name in tmp, exclusively",
+        "blobs:BlobFolder._put_copy": "a random name in tmp, exclusively",
         "connections:_build": "a random name beside the project, exclusively",
         "download:_new_file": "a random name below a descriptor of its folder, exclusively, never through a link",
         "download:_write": "by the descriptor of that file",
@@ -55,6 +55,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "names a file": {
         "blobs:BlobFolder.put": "the gate of blobs: synced, read-only, under its digest",
+        "blobs:BlobFolder._put_copy": "the same, where they cannot be linked",
         "blobs:BlobFolder.quarantine": "a blob that is moved aside",
         "connections:_publish": "a new project, which overwrites nothing",
         "download:_write": "the gate of downloads: inside one folder, by its descriptor",
