@@ -97,7 +97,8 @@ class Sharing(Questions):
         """Move the large contents of a packed file into the folder beside it, as a live project has them.
 
         A packed file can be written to as it is; unpacked it is faster to back up and to compact. A second call
-        finds nothing to move. A crash in between leaves every byte in one of the two places.
+        finds nothing to move. A crash in between leaves every byte in one of the two places. A damaged file that lies
+        where one is to go is set aside in ``quarantine``.
 
         Raises:
             ReadOnlyError: The project is read-only.

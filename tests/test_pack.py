@@ -304,6 +304,41 @@ def test_unpack_of_damaged_bytes_moves_nothing_of_them(filled: lineage.Project) 
     assert [problem.kind for problem in share.verify().problems if problem.severity == "error"] == ["bytes-damaged"]
 
 
+@pytest.mark.parametrize("wrong", ["other bytes", "fewer bytes", "a link"])
+def test_unpack_sets_aside_what_lies_in_a_blobs_place(filled: lineage.Project, wrong: str) -> None:
+    """Bytes inside go only where a file was hashed that holds them too; nothing that was there is lost."""
+    share = packed(filled)
+    digest = str(share.version("data").entry("large.bin").digest)
+    place = share.blob_folder / digest[:2] / digest[2:]
+    place.parent.mkdir(parents=True)
+    if wrong == "a link":
+        place.symlink_to("nowhere")
+    else:
+        place.write_bytes(b"x" * (len(LARGE) if wrong == "other bytes" else 5))
+
+    share.unpack()
+
+    assert contents(share) == contents(filled)
+    assert [path.name.partition(".")[0] for path in (share.blob_folder / "quarantine").iterdir()] == [digest]
+    assert_store_sound(share)
+
+
+def test_unpack_takes_the_file_that_one_that_was_cut_off_has_written(filled: lineage.Project) -> None:
+    """Good bytes beside the file are hashed and left as they are."""
+    share = packed(filled)
+    digest = str(share.version("data").entry("large.bin").digest)
+    place = share.blob_folder / digest[:2] / digest[2:]
+    place.parent.mkdir(parents=True)
+    place.write_bytes(LARGE)
+    place.chmod(0o444)
+    before = place.stat()
+
+    share.unpack()
+
+    assert os.path.samestat(before, place.stat())
+    assert contents(share) == contents(filled)
+
+
 # --- whole or absent ---
 
 

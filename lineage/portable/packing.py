@@ -6,6 +6,7 @@ the bytes, each hashed as it is read, and sealed. Then it is synced and named. T
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,13 +19,14 @@ from typing import BinaryIO, Final
 from blake3 import blake3
 
 from lineage.connections import copy_database, draft_database
-from lineage.content import CHUNK, damaged, open_blob
+from lineage.content import CHUNK, ChunkReader, damaged
 from lineage.errors import CorruptionError, NotFoundError, StateError
 from lineage.migrations import check_schema
 from lineage.portable.draft import checked_target, draft_folder, publish
 from lineage.portable.reports import PackReport, UnpackReport
 from lineage.portable.selection import Selection, chosen
 from lineage.sealing import compute_seal
+from lineage.staging import copy_hashed
 from lineage.statements import checks, content
 from lineage.statements import portable as rows
 from lineage.store import Store
@@ -220,14 +222,15 @@ def unpack(store: Store, *, larger_than: int, progress: Callable[[int], None] | 
 
 
 def _move_out(store: Store, blob: rows.BlobPlace, progress: Callable[[int], None] | None) -> None:
-    """Move one: the file is durable before the rows go."""
-    if not store.blobs.has(blob.digest, blob.size):
+    """Move one: the file is durable, and was hashed, before the rows go."""
+    if not _is_beside(store, blob):
         staging = store.blobs.new_staging()
         try:
-            with open_blob(store.database, store.blobs, blob.digest, blob.size, verified=False) as source:
-                staged = staging.stage(source)
+            staged = staging.stage(ChunkReader(store.database, blob.id, blob.size, []))
             if staged.digest != blob.digest:
                 raise damaged(blob.digest)
+            if os.path.lexists(store.blobs.path_of(blob.digest)):
+                store.blobs.quarantine(blob.digest)
             store.blobs.put(staged)
         finally:
             staging.close()
@@ -236,3 +239,11 @@ def _move_out(store: Store, blob: rows.BlobPlace, progress: Callable[[int], None
         content.delete_chunks(connection, blob.digest)
     if progress is not None:
         progress(blob.size)
+
+
+def _is_beside(store: Store, blob: rows.BlobPlace) -> bool:
+    """Whether the bytes lie beside the file already, as an unpack leaves them that was cut off; a size proves nothing."""
+    if not store.blobs.has(blob.digest, blob.size):
+        return False
+    with storage_errors("cannot read bytes"), store.blobs.open(blob.digest) as source:
+        return copy_hashed(source, None) == (blob.digest, blob.size)
