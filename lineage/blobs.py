@@ -12,7 +12,7 @@ import shutil
 import stat
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +25,7 @@ from lineage.system import (
     storage_error,
     storage_errors,
     sync_folder,
+    turn_to_look,
     unique_name,
 )
 from lineage.values import Digest
@@ -86,6 +87,19 @@ class BlobFolder:
                 yield
             finally:
                 _storing.places.discard(here)
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Keep ``gc`` out while bytes are read, also where nothing may be written; nothing is made for it."""
+        with ExitStack() as held:
+            if (os.getpid(), self.root) not in _storing.places:  # as in storing
+                with suppress(
+                    StorageError
+                ):  # where a lock cannot be had, gc has none either, or was told to go without
+                    held.enter_context(
+                        turn_to_look(self.root / "gc.lock", self.root / "gate.lock", timeout=self._timeout)
+                    )
+            yield
 
     @contextmanager
     def collecting(self) -> Iterator[None]:

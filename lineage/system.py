@@ -186,8 +186,9 @@ def _held(
     """Hold a lock; one that is a queue before another is not signed, as it is the other's holder that all wait for."""
     owner = os.getpid()
     signed = not shared and before is None
+    looking = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # it may lie beside a file from elsewhere, and be a FIFO
     with storage_errors("cannot lock"):
-        descriptor = os.open(path, (os.O_RDONLY if looks else os.O_RDWR | os.O_CREAT) | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(path, (looking if looks else os.O_RDWR | os.O_CREAT) | os.O_CLOEXEC, 0o666)
     _lock_descriptors.add(descriptor)
     _lock(descriptor, before or path, patience, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     try:

@@ -101,6 +101,37 @@ def test_merge_of_a_live_project_reads_it_where_it_is(ours: lineage.Project, tmp
     assert (seal_of(other), sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("other"))) == before
 
 
+def test_merge_of_a_live_project_keeps_its_gc_out(ours: lineage.Project, tmp_path: Path) -> None:
+    """The bytes of the state that is taken in stay there until they are here."""
+    other, hasty, refusals = lineage.open(tmp_path / "other.lineage"), lineage.open(ours.file, timeout=0), []
+
+    def collect(_: int) -> None:
+        with pytest.raises(lineage.BusyError) as caught:
+            hasty.gc()
+        refusals.append(caught.value)
+
+    other.merge(ours, progress=collect)
+
+    assert refusals
+    assert_store_sound(other)
+
+
+@pytest.mark.parametrize("trap", ["fifo", "link"])
+def test_merge_waits_for_no_lock_that_is_no_file(ours: lineage.Project, theirs: lineage.Project, trap: str) -> None:
+    """What lies beside a file from elsewhere may be anything: it is waited for by nobody, and led by nowhere."""
+    add(theirs, "theirs")
+    lock = theirs.blob_folder / "gc.lock"
+    lock.unlink(missing_ok=True)
+    if trap == "fifo":
+        os.mkfifo(lock)
+    else:
+        lock.symlink_to(ours.blob_folder / "write.lock")
+
+    ours.merge(theirs.file)
+
+    assert_store_sound(ours)
+
+
 def test_merge_brings_metrics_tags_words_and_environment(ours: lineage.Project, tmp_path: Path) -> None:
     """A new run and a new version are as they were."""
     other = lineage.open(tmp_path / "other.lineage")

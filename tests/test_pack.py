@@ -22,6 +22,7 @@ from test_cli_support import call, good
 
 import lineage
 from lineage.content import CHUNK
+from lineage.system import file_lock
 
 LARGE = random.Random(1).randbytes(3 * CHUNK + 12_345)
 MEDIUM = b"m" * 20_000
@@ -337,6 +338,34 @@ def test_unpack_takes_the_file_that_one_that_was_cut_off_has_written(filled: lin
 
     assert os.path.samestat(before, place.stat())
     assert contents(share) == contents(filled)
+
+
+# --- while others write ---
+
+
+def test_pack_through_a_handle_that_only_reads_keeps_gc_out(filled: lineage.Project) -> None:
+    """Somebody else may write: the bytes of the state that is packed stay until it is."""
+    reading, hasty, refusals = lineage.open(filled.file, read_only=True), lineage.open(filled.file, timeout=0), []
+
+    def collect(_: int) -> None:
+        with pytest.raises(lineage.BusyError) as caught:
+            hasty.gc()
+        refusals.append(caught.value)
+
+    reading.pack("share.lineage", progress=collect)
+
+    assert refusals
+    assert lineage.open("share.lineage").verify().ok
+
+
+def test_pack_in_a_batch_of_the_same_thread_does_not_wait_for_a_gc_behind_it(filled: lineage.Project) -> None:
+    """The batch keeps gc out already; one that waits keeps newcomers out, and they would wait for each other."""
+    reading = lineage.open(filled.file, read_only=True, timeout=0)
+
+    with filled._store.storing(), file_lock(filled.blob_folder / "gate.lock", timeout=0):
+        reading.pack("share.lineage")
+
+    assert lineage.open("share.lineage").verify().ok
 
 
 # --- whole or absent ---

@@ -70,11 +70,12 @@ def foreign_project(ours: Store, source: Path, limits: Limits, *, for_reading: b
     elsewhere = ours.database.read_only or (for_reading and not ours.blobs.root.is_dir())
     staging = temporary_staging() if elsewhere else ours.blobs.new_staging()
     try:
-        path = _private_copy(source, status, blobs, staging, ours.database.timeout)
-        _check_file(path, source, limits)
-        copy = at(path, blobs, read_only=True, timeout=0)
-        _check_rows(copy, source)
-        yield copy
+        with blobs.looking():  # a gc there would take bytes that the copy of the rows still names
+            path = _private_copy(source, status, blobs, staging, ours.database.timeout)
+            _check_file(path, source, limits)
+            copy = at(path, blobs, read_only=True, timeout=0)
+            _check_rows(copy, source)
+            yield copy
     finally:
         staging.close()
 

@@ -86,11 +86,9 @@ def pack(store: Store, target: Path, request: PackRequest) -> PackReport:
 
 @contextmanager
 def _keeping_bytes(store: Store) -> Iterator[None]:
-    """Keep ``gc`` out while bytes are read; where nothing can be written, nobody collects either."""
-    if store.database.read_only or not store.blobs.root.is_dir():
-        yield
-        return
-    with store.storing():
+    """Keep ``gc`` out while bytes are read: what cannot be written through this handle may be through another."""
+    looks = store.database.read_only or not store.blobs.root.is_dir()
+    with store.blobs.looking() if looks else store.storing():
         yield
 
 
