@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import lineage
 from lineage import BusyError, CorruptionError, ReadOnlyError, StateError, StorageError
+from lineage.content import CHUNK
 from lineage.system import file_lock
 from lineage.upkeep import integrity, mending
 from lineage.upkeep.problems import Problem, ProblemKind
@@ -503,6 +504,25 @@ class TestBytes:
 
         assert found(project) == [("bytes-damaged", model.entry("notes").digest, ("m:v0",))]
         assert found(project, content=False) == []
+
+    @pytest.mark.parametrize("content", [True, False])
+    @pytest.mark.parametrize("cut", ["short pieces", "a gap", "one long piece"])
+    def test_verify_finds_pieces_inside_that_are_cut_amiss(
+        self, project: lineage.Project, content: bool, cut: str
+    ) -> None:
+        """All bytes are there, in their order, and nobody would find them: a reader counts on the size of a piece."""
+        data = large("weights") * (3 * CHUNK // len(large("weights")))
+        version = log(project, "big", {"w": data})
+        blob_of(version, "w").unlink()
+        step = {"short pieces": 700_000, "a gap": CHUNK, "one long piece": len(data)}[cut]
+        for number, start in enumerate(range(0, len(data), step)):
+            sql = "INSERT INTO chunk (blob, seq, data) SELECT id, ?, ? FROM blob WHERE digest = ?"
+            seq = number + (cut == "a gap" and number > 0)
+            edit(project, sql, seq, data[start : start + step], str(version.entry("w").digest))
+
+        assert found(project, content=content) == [("bytes-damaged", version.entry("w").digest, ("big:v0",))]
+        with pytest.raises(lineage.CorruptionError):
+            project.pack("share.lineage")
 
     @pytest.mark.parametrize("content", [True, False])
     def test_verify_finds_a_truncated_file(
@@ -1124,9 +1144,9 @@ class TestRepair:
 
 
 def put_inside(project: lineage.Project, data: bytes) -> None:
-    """Let bytes lie inside the project file as well, in two pieces, as in a packed file."""
-    half = len(data) // 2
-    for seq, piece in enumerate((data[:half], data[half:])):
+    """Let bytes lie inside the project file as well, cut as in a packed file."""
+    for seq in range(-(-len(data) // CHUNK)):
+        piece = data[seq * CHUNK : (seq + 1) * CHUNK]
         edit(
             project,
             "INSERT INTO chunk (blob, seq, data) SELECT id, ?, ? FROM blob WHERE size = ?",

@@ -193,7 +193,7 @@ def _read_ahead(source: BinaryIO, hasher: blake3) -> Iterator[bytes]:
 
 def _check(connection: sqlite3.Connection) -> None:
     """See that the file is what it should be, as far as that can be told without reading all of it again."""
-    if wrong := rows.sizes_astray(connection):
+    if wrong := rows.sizes_astray(connection, CHUNK):
         raise damaged(wrong[0])
     if violations := checks.foreign_key_violations(connection):
         what = ", ".join(f"{table} -> {parent}" for table, parent in violations)
@@ -240,7 +240,7 @@ def _move_out(store: Store, blob: rows.BlobPlace, progress: Callable[[int], None
 
 
 def _is_beside(store: Store, blob: rows.BlobPlace) -> bool:
-    """Whether the bytes lie beside the file already, as an unpack leaves them that was cut off; a size proves nothing."""
+    """Whether the bytes lie beside the file already, as an unpack that was cut off leaves them; no size proves it."""
     if not store.blobs.has(blob.digest, blob.size):
         return False
     with storage_errors("cannot read bytes"), store.blobs.open(blob.digest) as source:

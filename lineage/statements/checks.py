@@ -334,22 +334,22 @@ def run_ids(connection: sqlite3.Connection, runs: Sequence[int]) -> list[tuple[i
     ).fetchall()
 
 
-def size_inside(connection: sqlite3.Connection, digest: str) -> int:
-    """Return how many bytes of a blob lie inside the file, without reading them."""
-    (size,) = connection.execute(
-        "SELECT coalesce(sum(length(c.data)), 0) FROM blob b JOIN chunk c ON c.blob = b.id WHERE b.digest = ?",
-        (digest,),
+def size_inside(connection: sqlite3.Connection, digest: str, piece: int) -> tuple[int, int]:
+    """Return how many bytes of a blob lie inside the file, and how many pieces have not their size; none is read."""
+    row = connection.execute(
+        """SELECT coalesce(sum(length(c.data)), 0), count(*) FILTER (WHERE length(c.data) <>
+                  CASE WHEN b.size - c.seq * :piece < :piece THEN b.size - c.seq * :piece ELSE :piece END)
+           FROM blob b JOIN chunk c ON c.blob = b.id WHERE b.digest = :digest""",
+        {"digest": digest, "piece": piece},
     ).fetchone()
-    return int(size)
+    return int(row[0]), int(row[1])
 
 
-def chunks(connection: sqlite3.Connection, digest: str) -> Iterator[bytes]:
-    """Yield the pieces of a blob's bytes inside the file, in their order."""
-    rows = connection.execute(
-        "SELECT c.data FROM blob b JOIN chunk c ON c.blob = b.id WHERE b.digest = ? ORDER BY c.seq", (digest,)
+def chunks(connection: sqlite3.Connection, digest: str) -> Iterator[tuple[int, bytes]]:
+    """Yield the pieces of a blob's bytes inside the file with their numbers, in their order."""
+    return connection.execute(
+        "SELECT c.seq, c.data FROM blob b JOIN chunk c ON c.blob = b.id WHERE b.digest = ? ORDER BY c.seq", (digest,)
     )
-    for row in rows:
-        yield row[0]
 
 
 def blob_row(connection: sqlite3.Connection, digest: str) -> tuple[int, bool] | None:

@@ -369,11 +369,17 @@ def append_chunk(connection: sqlite3.Connection, blob: int, seq: int, data: byte
     connection.execute("INSERT INTO chunk (blob, seq, data) VALUES (?, ?, ?)", (blob, seq, data))
 
 
-def sizes_astray(connection: sqlite3.Connection) -> list[str]:
-    """Return the digests of blobs whose bytes inside the file are not as many as they should be; none is read."""
+def sizes_astray(connection: sqlite3.Connection, piece: int) -> list[str]:
+    """Return the digests of blobs whose bytes inside the file, or the pieces, are not as many as they should be.
+
+    None is read.
+    """
     rows = connection.execute(
         """SELECT b.digest FROM blob b WHERE b.id NOT IN (SELECT blob FROM absent)
-           AND b.size <> (SELECT coalesce(sum(length(c.data)), -1) FROM chunk c WHERE c.blob = b.id)"""
+           AND (b.size <> (SELECT coalesce(sum(length(c.data)), -1) FROM chunk c WHERE c.blob = b.id)
+                OR EXISTS (SELECT 1 FROM chunk c WHERE c.blob = b.id AND length(c.data) <>
+                           CASE WHEN b.size - c.seq * :piece < :piece THEN b.size - c.seq * :piece ELSE :piece END))""",
+        {"piece": piece},
     )
     return [row[0] for row in rows]
 

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from blake3 import blake3
 
+from lineage.content import CHUNK
 from lineage.errors import LineageError, NotFoundError
 from lineage.generations import NEWEST, Standing, standing
 from lineage.staging import COPY_BUFFER
@@ -144,16 +145,22 @@ def look_up(connection: Connection, digest: str, *, content: bool = True) -> tup
 
 def look_inside(connection: Connection, blob: BlobRow, *, content: bool) -> Fault | None:
     """Return what is wrong with a blob's bytes inside the project file."""
-    if not content:
-        size = checks.size_inside(connection, blob.digest)
-        return _size_fault("in the project file", blob, size)
-    hasher, size = blake3(), 0
-    for piece in checks.chunks(connection, blob.digest):
-        hasher.update(piece)
-        size += len(piece)
+    if content:
+        hasher, size, astray = blake3(), 0, 0
+        for seq, piece in checks.chunks(connection, blob.digest):
+            hasher.update(piece)
+            size += len(piece)
+            astray += len(piece) != min(CHUNK, blob.size - seq * CHUNK)
+    else:
+        size, astray = checks.size_inside(connection, blob.digest, CHUNK)
     if fault := _size_fault("in the project file", blob, size):
         return fault
-    return None if hasher.hexdigest() == blob.digest else _damage("in the project file", blob)
+    if content and hasher.hexdigest() != blob.digest:
+        return _damage("in the project file", blob)
+    if astray:
+        message = f"in the project file are the bytes {blob.digest} in pieces of another size, or numbered with gaps"
+        return Fault(ProblemKind.BYTES_DAMAGED, message)
+    return None
 
 
 def look_beside(store: Store, blob: BlobRow, *, content: bool, progress: Progress | None = None) -> Fault | None:

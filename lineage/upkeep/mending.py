@@ -140,7 +140,7 @@ def _copied(store: Store, staging: Staging, blob: BlobRow) -> Staged:
     """Write the bytes inside the project file to a file, and sync it."""
     path = staging.new_path()
     with store.database.read() as connection, storage_errors("cannot copy bytes"), path.open("xb") as target:
-        for piece in checks.chunks(connection, blob.digest):
+        for _, piece in checks.chunks(connection, blob.digest):
             target.write(piece)
         target.flush()
         os.fsync(target.fileno())
