@@ -10,6 +10,7 @@ from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, TypeAlias
+from urllib.parse import quote
 
 from lineage.content import DraftEntry, held_bytes, listing
 from lineage.errors import ErrorKind, InvalidInputError, LineageError, StateError
@@ -460,7 +461,8 @@ def _taken_over(entry: Entry) -> Entry:
     path = entry_path(entry.path)
     if not entry.stored:
         return _checked_reference(entry, path)
-    return Entry(path, Digest.parse(entry.digest), _checked_size(entry), entry.uri, stored=True, extra=entry.extra)
+    uri = None if entry.uri is None else _checked_uri(entry)
+    return Entry(path, Digest.parse(entry.digest), _checked_size(entry), uri, stored=True, extra=_checked_extra(entry))
 
 
 def _shared(entry: Entry, name: str | None) -> Entry:
@@ -471,24 +473,31 @@ def _shared(entry: Entry, name: str | None) -> Entry:
     if entry.version is None:
         message = f"{entry.path!r} is an entry of a draft: log the draft first, or add the file itself"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-    origin = f"lineage:{label(entry.version, 'version of an entry')}/{entry_path(entry.path)}"
+    origin = "lineage:" + quote(f"{label(entry.version, 'version of an entry')}/{entry_path(entry.path)}")
     return Entry(path, Digest.parse(entry.digest), _checked_size(entry), origin, stored=True)
 
 
 def _checked_reference(entry: Entry, path: str) -> Entry:
     """Return a reference, at a path, if its columns can be stored: an entry can be made by hand."""
-    extra = plain_object(entry.extra, f"extra of {entry.path!r}") if entry.extra != {} else {}
     digest = None if entry.digest is None else label(entry.digest, f"digest of {entry.path!r}", longest=MAX_PATH)
+    return Entry(path, digest, _checked_size(entry), _checked_uri(entry), stored=False, extra=_checked_extra(entry))
+
+
+def _checked_extra(entry: Entry) -> JsonObject:
+    return plain_object(entry.extra, f"extra of {entry.path!r}") if entry.extra != {} else {}
+
+
+def _checked_uri(entry: Entry) -> str:
     if not is_uri(entry.uri):
         message = f"{entry.path!r}: {shown(entry.uri)} is no URI: an entry has stored bytes or a URI"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
     check_parts(entry.uri or "")
-    return Entry(path, digest, _checked_size(entry), entry.uri, stored=False, extra=extra)
+    return entry.uri or ""
 
 
 def _checked_size(entry: Entry) -> int | None:
     size = entry.size
-    if size is not None and (type(size) is not int or not 0 <= size < 1 << 62):
-        message = f"size {shown(size)} of {entry.path!r}: give a number of bytes, or None where it is unknown"
+    if (size is not None or entry.stored) and (type(size) is not int or not 0 <= size < 1 << 62):
+        message = f"size {shown(size)} of {entry.path!r}: give a number of bytes, or None for a URI of unknown size"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
     return size

@@ -160,12 +160,27 @@ def _not_inside(database: Database, files: list[Staged]) -> list[Staged]:
 def _refuse_foreign(database: Database, blobs: BlobFolder, entries: Sequence[DraftEntry]) -> None:
     """Refuse entries taken from a version of another project, or one deleted since: their bytes are not here."""
     shared = [item.entry for item in entries if item.staged is None and item.source is None and item.entry.stored]
-    held = held_bytes(database, blobs, {str(entry.digest): entry.size or 0 for entry in shared})
-    missing = sorted(entry.path for entry in shared if entry.digest not in held)
+    sizes = {str(entry.digest): entry.size or 0 for entry in shared}
+    held = held_bytes(database, blobs, sizes)
+    missing = [entry for entry in shared if entry.digest not in held or entry.size != sizes[entry.digest]]
     if missing:
-        paths = ", ".join(missing[:5])
-        message = f"the bytes of {paths} are not in this project; download them and add them as files"
-        raise InvalidInputError(message, kind=ErrorKind.CONTENT_MISSING)
+        raise _not_here(database, sorted(missing, key=lambda entry: entry.path))
+
+
+def _not_here(database: Database, missing: Sequence[Entry]) -> InvalidInputError:
+    """Return the error for entries whose bytes cannot be named: a new version is whole, or it is not made."""
+    with database.read() as connection:
+        places = rows.places_of(connection, [str(entry.digest) for entry in missing])
+    left_out = [entry.path for entry in missing if places.get(str(entry.digest), (0, False, False))[2]]
+    if left_out:
+        message = (
+            f"the bytes of {', '.join(left_out[:5])} are not in this project: they were left out when it was packed, "
+            "and fill (lineage fill) brings them from a project that has them"
+        )
+        return InvalidInputError(message, kind=ErrorKind.CONTENT_LEFT_OUT)
+    paths = ", ".join(entry.path for entry in missing[:5])
+    message = f"the bytes of {paths} are not in this project, or not of that size; download them and add them as files"
+    return InvalidInputError(message, kind=ErrorKind.CONTENT_MISSING)
 
 
 def held_bytes(database: Database, blobs: BlobFolder, wanted: Mapping[str, int]) -> set[str]:
@@ -176,10 +191,12 @@ def held_bytes(database: Database, blobs: BlobFolder, wanted: Mapping[str, int])
     if not wanted:
         return set()
     with database.read() as connection:
-        held = rows.held_inside(connection, list(wanted))
-        beside = [digest for digest in wanted if digest not in held]
-        known = rows.known_blobs(connection, beside) if beside else set()
-    return held | {digest for digest in known if blobs.has(Digest.parse(digest), wanted[digest])}
+        places = rows.places_of(connection, list(wanted))
+    return {
+        digest
+        for digest, (size, inside, _) in places.items()
+        if size == wanted[digest] and (inside or blobs.has(Digest.parse(digest), size))
+    }
 
 
 def _put_small(ahead: RowsAhead, small: Sequence[Staged], staging: Staging | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -287,6 +287,7 @@ BAD_ENTRIES = [
     Entry("x", "\ud800", 5, "s3://x", stored=False),
     Entry("x", "z", 5, "s3://\ud800", stored=False),
     Entry("x", "z", 5, "s3://x", stored=False, extra=5),  # type: ignore[arg-type]
+    Entry("x", "f" * 64, None, version="01" * 13),
     Entry("x", "z", 5, "s3://x", stored=False, extra={"a": object()}),  # type: ignore[dict-item]
 ]
 
@@ -298,7 +299,7 @@ def test_add_reference_of_an_entry_made_by_hand_keeps_every_rule(case: Case, ent
         lineage.Artifact("e", "dataset").add_reference(entry)
 
 
-@pytest.mark.parametrize("entry", [Entry("x", "0" * 64, 1, version="v"), Entry("x", "f" * 64, None, version="01" * 13)])
+@pytest.mark.parametrize("entry", [Entry("x", "0" * 64, 1, version="v"), Entry("x", "f" * 64, 5, version="01" * 13)])
 def test_log_of_an_entry_whose_bytes_are_not_here_is_refused(case: Case, entry: Entry) -> None:
     """Bytes that the project does not hold cannot be shared, and nothing of the version is stored."""
     artifact = lineage.Artifact("e", "dataset")
@@ -311,6 +312,36 @@ def test_log_of_an_entry_whose_bytes_are_not_here_is_refused(case: Case, entry: 
         lineage.ErrorKind.CONTENT_MISSING,
     ):
         case.project.log_artifact(artifact)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry("x", "0" * 64, 1, "a b\n"),
+        Entry("x", "0" * 64, 1, "http://[x"),
+        Entry("x", "0" * 64, 1, extra={"a": object()}),  # type: ignore[dict-item]
+        Entry("x", "0" * 64, 1, extra=5),  # type: ignore[arg-type]
+        Entry("x", "0" * 64, None),
+        Entry("x", "0" * 64, -1),
+        Entry("x", "0", 1),
+        Entry("../x", "0" * 64, 1),
+    ],
+)
+def test_add_entries_made_by_hand_keep_every_rule(case: Case, entry: Entry) -> None:
+    """What a stored entry says besides its bytes is checked as a reference's is: else no project could take it."""
+    with refused(case.project, lineage.InvalidInputError, "."):
+        lineage.Artifact("e", "dataset").add_entries([entry])
+
+
+@pytest.mark.parametrize("data", [b"small", b"large" * 20_000])
+def test_log_of_an_entry_of_another_size_than_its_bytes_is_refused(project: lineage.Project, data: bytes) -> None:
+    """A digest has one size; also beside an entry of the right one."""
+    (entry,) = project.log_artifact(draft("sized", {"a": data})).files()
+    artifact = lineage.Artifact("e", "dataset")
+    artifact.add_entries([entry, replace(entry, path="b", size=7)])
+
+    with refused(project, lineage.InvalidInputError, "not of that size", lineage.ErrorKind.CONTENT_MISSING):
+        project.log_artifact(artifact)
 
 
 HOSTILE = [

@@ -685,11 +685,16 @@ def test_log_of_bytes_left_out_brings_them(filled: lineage.Project) -> None:
 
 
 def test_draft_of_a_version_whose_bytes_were_left_out_is_refused(filled: lineage.Project) -> None:
-    """A new version is whole, or it is not made."""
+    """A new version is whole, or it is not made; the message says what brings the bytes, and does it."""
     share = packed(filled, content=False)
+    edited = share.version("data").new_draft()
 
-    with pytest.raises(lineage.InvalidInputError, match="are not in this project"):
-        share.log_artifact(share.version("data").new_draft())
+    with pytest.raises(lineage.InvalidInputError, match="large.bin, .* are not in this project: .* fill") as caught:
+        share.log_artifact(edited)
+
+    assert caught.value.kind == lineage.ErrorKind.CONTENT_LEFT_OUT
+    share.fill(filled)
+    assert share.log_artifact(edited).open("large.bin").read() == LARGE
 
 
 def test_delete_of_a_version_whose_bytes_were_left_out_leaves_no_trace_of_them(filled: lineage.Project) -> None:

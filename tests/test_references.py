@@ -736,6 +736,16 @@ def test_add_reference_of_an_entry_shares_its_bytes(project: lineage.Project) ->
     assert_store_sound(project)
 
 
+def test_merge_takes_a_shared_entry_of_any_path(project: lineage.Project, tmp_path: Path) -> None:
+    """What says whose bytes they are is a URI also where the path has blanks, or letters beyond ASCII."""
+    origin = log_files(project, "origin", {"ü [b": "hello"})
+    version = log(project, origin.entry("ü [b"), "b")
+
+    lineage.open(tmp_path / "other.lineage").merge(project)
+
+    assert version.entry("b").uri == f"lineage:{origin.uid}/%C3%BC%20%5Bb"
+
+
 @pytest.mark.parametrize("content", ["small", "x" * 50_000], ids=["small", "large"])
 def test_download_of_a_shared_entry_survives_the_version_it_came_from(project: lineage.Project, content: str) -> None:
     """Whose bytes they were does not matter for how long they stay."""

@@ -39,12 +39,15 @@ def held_inside(connection: sqlite3.Connection, digests: Sequence[str]) -> set[s
     return {row[0] for row in rows}
 
 
-def known_blobs(connection: sqlite3.Connection, digests: Sequence[str]) -> set[str]:
-    """Return which of `digests` are blobs of this project."""
+def places_of(connection: sqlite3.Connection, digests: Sequence[str]) -> dict[str, tuple[int, bool, bool]]:
+    """Return size, whether the bytes lie inside the file, and whether they were left out, of those that are blobs."""
     rows = connection.execute(
-        "SELECT digest FROM blob WHERE digest IN (SELECT value FROM json_each(?))", (json_array(digests),)
+        """SELECT b.digest, b.size, EXISTS (SELECT 1 FROM chunk c WHERE c.blob = b.id),
+                  EXISTS (SELECT 1 FROM absent o WHERE o.blob = b.id)
+           FROM blob b WHERE b.digest IN (SELECT value FROM json_each(?))""",
+        (json_array(digests),),
     )
-    return {row[0] for row in rows}
+    return {digest: (size, bool(inside), bool(absent)) for digest, size, inside, absent in rows}
 
 
 def chunk_data(connection: sqlite3.Connection, digest: str) -> bytes | None:
