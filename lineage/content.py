@@ -281,7 +281,7 @@ def _open_large(database: Database, blobs: BlobFolder, digest: Digest, size: int
             whole = inside is not None and size <= _CHUNKS_AHEAD * CHUNK
             pieces = rows.chunks_from(connection, inside, 0, _CHUNKS_AHEAD) if inside is not None and whole else []
         if inside is not None:
-            return cast("BinaryIO", ChunkReader(database, inside, size, pieces))
+            return cast("BinaryIO", ChunkReader(database, inside, size, pieces, lambda: blobs.open(digest)))
         if absent and not blobs.path_of(digest).exists():
             raise left_out(digest)
     return blobs.open(digest)
@@ -312,15 +312,26 @@ class ChunkReader(io.RawIOBase):
     """A large blob inside the project file, read some pieces at a time; between two reads nothing is held.
 
     Who reads on gets the next pieces together, as a connection costs what reading a megabyte does. Who jumps gets
-    just what he asks for.
+    just what he asks for. Bytes that an unpack moves meanwhile are read where they lie then.
+
+    Args:
+        database: In which file.
+        blob: The row of the blob.
+        size: Its bytes.
+        pieces: The first of its pieces, where they are known already.
+        beside: Opens the file beside the project.
     """
 
-    def __init__(self, database: Database, blob: int, size: int, pieces: list[bytes]) -> None:
+    def __init__(
+        self, database: Database, blob: int, size: int, pieces: list[bytes], beside: Callable[[], BinaryIO]
+    ) -> None:
+        self._beside = beside
+        self._file: BinaryIO | None = None
         self._database = database
         self._blob = blob
         self._size = size
         self._place = 0
-        self._pieces = pieces  # the first, where they are known already
+        self._pieces = pieces
         self._start = 0
         self._end = sum(map(len, pieces))
 
@@ -354,10 +365,22 @@ class ChunkReader(io.RawIOBase):
         """Return the piece that holds the place, or enough of it, and where the place is in it."""
         if self._place >= self._size:  # at the end nothing need be asked, which would cost a connection
             return b"", 0
-        if not self._start <= self._place < self._end:
+        if self._file is None and not self._start <= self._place < self._end:
             self._fetch(length)
         index, offset = divmod(self._place - self._start, CHUNK)
-        return (self._pieces[index], offset) if index < len(self._pieces) else (b"", 0)
+        if self._file is None and index < len(self._pieces) and offset < len(self._pieces[index]):
+            return self._pieces[index], offset
+        return self._read_beside(length), 0
+
+    def _read_beside(self, length: int) -> bytes:
+        """Return bytes of the file beside the project, none where they are in neither place any more."""
+        if self._file is None:
+            try:
+                self._file = self._beside()
+            except NotFoundError:
+                return b""
+        self._file.seek(self._place)
+        return self._file.read(length)
 
     def _fetch(self, length: int) -> None:
         goes_on = self._place == self._end
@@ -378,6 +401,12 @@ class ChunkReader(io.RawIOBase):
     def tell(self) -> int:
         """Return the position in the blob."""
         return self._place
+
+    def close(self) -> None:
+        """Close the file beside the project, where the bytes were read from there."""
+        if self._file is not None:
+            self._file.close()
+        super().close()
 
 
 class VerifyingReader(io.RawIOBase):

@@ -340,6 +340,34 @@ def test_unpack_takes_the_file_that_one_that_was_cut_off_has_written(filled: lin
     assert contents(share) == contents(filled)
 
 
+@pytest.mark.parametrize("place", [CHUNK, CHUNK + 7])
+def test_unpack_under_a_reader_is_not_noticed(project: lineage.Project, place: int) -> None:
+    """Who has begun to read a large file inside goes on in the one that lies beside by then."""
+    data = random.Random(2).randbytes(10 * CHUNK)
+    project.log_artifact(draft("data", {"a": data}))
+    share = packed(project)
+
+    with share.version("data").open("a") as whole, share.version("data").open("a") as jumping:
+        head = whole.read(place)
+        jumping.seek(9 * CHUNK)
+        share.unpack()
+
+        assert head + whole.read() == data
+        assert jumping.read() == data[9 * CHUNK :]
+
+
+def test_piece_that_is_missing_is_damage_to_its_reader(project: lineage.Project) -> None:
+    """Where nothing lies beside the file, bytes that come to an end too early are no whole file."""
+    project.log_artifact(draft("data", {"a": LARGE}))
+    share = packed(project)
+
+    with closing(sqlite3.connect(share.file)) as connection, connection:
+        connection.execute("DELETE FROM chunk WHERE seq = 1")
+
+    with pytest.raises(lineage.CorruptionError, match="are damaged"):
+        share.version("data").open("a").read()
+
+
 # --- while others write ---
 
 

@@ -224,10 +224,12 @@ def _move_out(store: Store, blob: rows.BlobPlace, progress: Callable[[int], None
     if not _is_beside(store, blob):
         staging = store.blobs.new_staging()
         try:
-            staged = staging.stage(ChunkReader(store.database, blob.id, blob.size, []))
+            inside = ChunkReader(store.database, blob.id, blob.size, [], lambda: store.blobs.open(blob.digest))
+            with inside:
+                staged = staging.stage(inside)
             if staged.digest != blob.digest:
                 raise damaged(blob.digest)
-            if os.path.lexists(store.blobs.path_of(blob.digest)):
+            if os.path.lexists(store.blobs.path_of(blob.digest)) and not _is_beside(store, blob):
                 store.blobs.quarantine(blob.digest)
             store.blobs.put(staged)
         finally:
