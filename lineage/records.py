@@ -229,7 +229,7 @@ class SizeRecord:
     """Bytes of one artifact: all its live versions name, and how that splits.
 
     Attributes:
-        total: Distinct bytes its versions name.
+        total: Distinct bytes its versions name, but for those that were left out when the project was packed.
         own: Those no other artifact names: what deleting it would let ``gc`` take.
         shared: The rest.
         logical: The versions' sizes added up, as if nothing were shared.

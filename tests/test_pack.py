@@ -368,6 +368,23 @@ def test_piece_that_is_missing_is_damage_to_its_reader(project: lineage.Project)
         share.version("data").open("a").read()
 
 
+def test_bytes_that_were_left_out_count_nowhere_as_here(filled: lineage.Project) -> None:
+    """What sizes, prune and gc tell is what is on the disk; the sizes of versions are what they were."""
+    bare = packed(filled, content={"type": "model"})
+    (size,) = bare.size("data")
+
+    assert (size.total, size.own, size.shared) == (0, 0, 0)
+    assert size.logical == bare.version("data").size > len(LARGE)
+    bare.version("report").delete(delete_aliases=True)
+    bare.log_artifact(draft("data", {"a": b"new"}))
+    assert bare.prune(keep_last=1, artifact="data", keep_used=False, dry_run=True).bytes == 0
+    bare.prune(keep_last=1, artifact="data", keep_used=False)
+    dry, done = bare.gc(dry_run=True), bare.gc()
+    assert (dry.bytes, done.bytes) == (0, 0)
+    assert done.blobs == 5
+    assert_store_sound(bare)
+
+
 # --- while others write ---
 
 

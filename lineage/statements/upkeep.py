@@ -34,7 +34,7 @@ class DeadManifest(NamedTuple):
 
 
 class DeadBlob(NamedTuple):
-    """A blob that no live version names."""
+    """A blob that no live version names; one that was left out has no bytes here."""
 
     id: int
     digest: Digest
@@ -109,7 +109,7 @@ def prunable_versions(connection: sqlite3.Connection, rules: Mapping[str, object
 
 
 def bytes_only_in(connection: sqlite3.Connection, versions: Sequence[int]) -> int:
-    """Return the bytes that no live version but these names: what ``gc`` could take if they were deleted."""
+    """Return the bytes here that no live version but these names: what ``gc`` could take if they were deleted."""
     (size,) = connection.execute(
         """WITH gone (id) AS (SELECT value FROM json_each(?)),
            dying (part) AS (
@@ -121,14 +121,15 @@ def bytes_only_in(connection: sqlite3.Connection, versions: Sequence[int]) -> in
            WHERE b.id IN (SELECT e.blob FROM dying JOIN entry e ON e.part = dying.part WHERE e.blob IS NOT NULL)
              AND NOT EXISTS (SELECT 1 FROM entry e JOIN manifest_part o ON o.part = e.part
                              JOIN version w ON w.manifest = o.manifest
-                             WHERE e.blob = b.id AND w.deleted_at IS NULL AND w.id NOT IN (SELECT id FROM gone))""",
+                             WHERE e.blob = b.id AND w.deleted_at IS NULL AND w.id NOT IN (SELECT id FROM gone))
+             AND NOT EXISTS (SELECT 1 FROM absent o WHERE o.blob = b.id)""",
         (json_array(versions),),
     ).fetchone()
     return int(size)
 
 
 def artifact_size(connection: sqlite3.Connection, artifact: int, name: str) -> SizeRecord:
-    """Return how many bytes an artifact's live versions name, and how many of them no other artifact's do."""
+    """Return how many bytes here an artifact's live versions name, and how many of them no other artifact's do."""
     versions, logical = connection.execute(
         """SELECT count(*), coalesce(sum(m.size), 0) FROM version v JOIN manifest m ON m.id = v.manifest
            WHERE v.artifact = ? AND v.deleted_at IS NULL""",
@@ -145,7 +146,8 @@ def artifact_size(connection: sqlite3.Connection, artifact: int, name: str) -> S
                             WHERE e.blob = b.id AND w.deleted_at IS NULL AND w.artifact <> :artifact
                               AND w.id NOT IN (SELECT k.version FROM link k))
              FROM blob b WHERE b.id IN (SELECT e.blob FROM parts JOIN entry e ON e.part = parts.part
-                                        WHERE e.blob IS NOT NULL))
+                                        WHERE e.blob IS NOT NULL)
+               AND NOT EXISTS (SELECT 1 FROM absent o WHERE o.blob = b.id))
            SELECT coalesce(sum(size), 0), coalesce(sum(CASE WHEN elsewhere THEN 0 ELSE size END), 0) FROM held""",
         {"artifact": artifact},
     ).fetchone()
@@ -215,7 +217,7 @@ def delete_parts(connection: sqlite3.Connection, parts: Sequence[int]) -> int:
 def dead_blobs(connection: sqlite3.Connection, after: int, limit: int) -> tuple[int | None, list[DeadBlob]]:
     """Return the last id of a window of blobs, and those in it that no live version names."""
     rows = connection.execute(
-        """SELECT b.id, b.digest, b.size,
+        """SELECT b.id, b.digest, CASE WHEN EXISTS (SELECT 1 FROM absent o WHERE o.blob = b.id) THEN 0 ELSE b.size END,
                   EXISTS (SELECT 1 FROM entry e JOIN manifest_part p ON p.part = e.part
                           JOIN version v ON v.manifest = p.manifest
                           WHERE e.blob = b.id AND v.deleted_at IS NULL)
@@ -226,8 +228,8 @@ def dead_blobs(connection: sqlite3.Connection, after: int, limit: int) -> tuple[
     return (rows[-1][0] if rows else None), dead
 
 
-def delete_blobs(connection: sqlite3.Connection, blobs: Sequence[int]) -> list[tuple[Digest, int]]:
-    """Drop those of these blobs that no entry names, bytes inside the file included; return digest and size."""
+def delete_blobs(connection: sqlite3.Connection, blobs: Sequence[int]) -> set[Digest]:
+    """Drop those of these blobs that no entry names, bytes inside the file included; return their digests."""
     wanted = json_array(blobs)
     connection.execute(
         """DELETE FROM chunk WHERE blob IN (SELECT value FROM json_each(?))
@@ -241,10 +243,10 @@ def delete_blobs(connection: sqlite3.Connection, blobs: Sequence[int]) -> list[t
     )
     rows = connection.execute(
         """DELETE FROM blob WHERE id IN (SELECT value FROM json_each(?))
-           AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.blob = blob.id) RETURNING digest, size""",
+           AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.blob = blob.id) RETURNING digest""",
         (wanted,),
     )
-    return [(_digest(digest), size) for digest, size in rows]
+    return {_digest(digest) for (digest,) in rows}
 
 
 def _digest(text: str) -> Digest:

@@ -46,8 +46,8 @@ class GcReport:
     Attributes:
         dry_run: Whether nothing was changed.
         blobs: Blobs that no live version names.
-        bytes: Theirs. Those inside the project file become free pages of it, which new rows use; `compact` gives
-            them back to the disk.
+        bytes: Theirs, but for those that were left out when the project was packed. Those inside the project file
+            become free pages of it, which new rows use; `compact` gives them back to the disk.
         parts: Pieces of listings that no live version names.
         environments: Descriptions of Python and its packages that no run names.
         strays: Files in the blob folder that no row names, as a crash leaves them.
@@ -273,16 +273,17 @@ class _Collection:
         self.parts += dropped
 
     def _drop_blobs(self, blobs: list[rows.DeadBlob]) -> None:
-        dropped = [(blob.digest, blob.size) for blob in blobs]
+        dropped = {blob.digest for blob in blobs}
         if not self.dry_run:
             with self.store.writing() as connection:
                 dropped = rows.delete_blobs(connection, [blob.id for blob in blobs])
-        for digest, size in dropped:
-            if not self.dry_run:
-                _unlink(self.store, digest)
-            self.blobs += 1
-            self.bytes += size
-            self._tell(size)
+        for blob in blobs:
+            if blob.digest in dropped:
+                if not self.dry_run:
+                    _unlink(self.store, blob.digest)
+                self.blobs += 1
+                self.bytes += blob.size
+                self._tell(blob.size)
 
     def _drop_environments(self) -> None:
         with self.store.database.read() as connection:
