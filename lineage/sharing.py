@@ -180,9 +180,11 @@ class Sharing(Questions):
         max_entries: int = MAX_ENTRIES,
         progress: Progress | None = None,
     ) -> FillReport:
-        """Bring the bytes that were left out when this project was packed, as far as another project has them.
+        """Bring bytes that versions name and that are not here, as far as another project, or a backup, has them.
 
-        Each is hashed on its way in. What the other does not have stays left out; a second call finds nothing to do.
+        They were left out when this project was packed, or lost; damaged ones are lost once ``repair`` has set them
+        aside. Each is hashed on its way in. What the other does not have stays as it is; a second call finds nothing to
+        do.
 
         Args:
             other: The other project, or its file.

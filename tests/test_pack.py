@@ -340,6 +340,72 @@ def test_unpack_takes_the_file_that_one_that_was_cut_off_has_written(filled: lin
     assert contents(share) == contents(filled)
 
 
+def test_bytes_that_were_left_out_count_nowhere_as_here(filled: lineage.Project) -> None:
+    """What sizes, prune and gc tell is what is on the disk; the sizes of versions are what they were."""
+    bare = packed(filled, content={"type": "model"})
+    (size,) = bare.size("data")
+
+    assert (size.total, size.own, size.shared) == (0, 0, 0)
+    assert size.logical == bare.version("data").size > len(LARGE)
+    bare.version("report").delete(delete_aliases=True)
+    bare.log_artifact(draft("data", {"a": b"new"}))
+    assert bare.prune(keep_last=1, artifact="data", keep_used=False, dry_run=True).bytes == 0
+    bare.prune(keep_last=1, artifact="data", keep_used=False)
+    dry, done = bare.gc(dry_run=True), bare.gc()
+    assert (dry.bytes, done.bytes) == (0, 0)
+    assert done.blobs == 5
+    assert_store_sound(bare)
+
+
+@pytest.mark.parametrize("path", ["large.bin", "small"])
+@pytest.mark.parametrize("harm", ["gone", "damaged"])
+def test_fill_brings_back_what_was_lost(filled: lineage.Project, harm: str, path: str) -> None:
+    """A backup heals what versions name: what is missing, and what is damaged once repair has set it aside."""
+    filled.pack("backup.lineage")
+    digest = str(filled.version("data").entry(path).digest)
+    file = filled.blob_folder / digest[:2] / digest[2:]
+    if path == "small":
+        change = "DELETE FROM chunk WHERE" if harm == "gone" else "UPDATE chunk SET data = x'0000' WHERE"
+        with closing(sqlite3.connect(filled.file)) as connection, connection:
+            connection.execute(f"{change} blob = (SELECT id FROM blob WHERE digest = ?)", [digest])
+    elif harm == "gone":
+        file.unlink()
+    else:
+        file.chmod(0o644)
+        file.write_bytes(b"x" * len(LARGE))
+    assert not filled.verify().ok
+
+    actions = filled.repair(dry_run=False).actions
+    report = filled.fill("backup.lineage")
+
+    assert ["fill" in action.what for action in actions] == ([] if harm == "gone" else [True])
+    assert (report.blobs, report.bytes) == (1, len(LARGE) if path == "large.bin" else 2)
+    assert contents(filled) == contents(lineage.open("backup.lineage"))
+    assert_store_sound(filled)
+    assert filled.fill("backup.lineage").blobs == 0
+
+
+def test_verify_of_bytes_that_are_gone_names_fill(filled: lineage.Project) -> None:
+    """What heals a problem is said where it is told."""
+    digest = str(filled.version("data").entry("large.bin").digest)
+    (filled.blob_folder / digest[:2] / digest[2:]).unlink()
+
+    (problem,) = [one for one in filled.verify().problems if one.severity == "error"]
+
+    assert "fill" in problem.message
+
+
+def test_fill_brings_nothing_that_no_version_names(filled: lineage.Project) -> None:
+    """What gc would take is not missed."""
+    filled.pack("backup.lineage")
+    digest = str(filled.version("report").entry("r").digest)
+    filled.version("report").delete(delete_aliases=True)
+    with closing(sqlite3.connect(filled.file)) as connection, connection:
+        connection.execute("DELETE FROM chunk WHERE blob = (SELECT id FROM blob WHERE digest = ?)", [digest])
+
+    assert filled.fill("backup.lineage").blobs == 0
+
+
 @pytest.mark.parametrize("place", [CHUNK, CHUNK + 7])
 def test_unpack_under_a_reader_is_not_noticed(project: lineage.Project, place: int) -> None:
     """Who has begun to read a large file inside goes on in the one that lies beside by then."""
@@ -366,23 +432,6 @@ def test_piece_that_is_missing_is_damage_to_its_reader(project: lineage.Project)
 
     with pytest.raises(lineage.CorruptionError, match="are damaged"):
         share.version("data").open("a").read()
-
-
-def test_bytes_that_were_left_out_count_nowhere_as_here(filled: lineage.Project) -> None:
-    """What sizes, prune and gc tell is what is on the disk; the sizes of versions are what they were."""
-    bare = packed(filled, content={"type": "model"})
-    (size,) = bare.size("data")
-
-    assert (size.total, size.own, size.shared) == (0, 0, 0)
-    assert size.logical == bare.version("data").size > len(LARGE)
-    bare.version("report").delete(delete_aliases=True)
-    bare.log_artifact(draft("data", {"a": b"new"}))
-    assert bare.prune(keep_last=1, artifact="data", keep_used=False, dry_run=True).bytes == 0
-    bare.prune(keep_last=1, artifact="data", keep_used=False)
-    dry, done = bare.gc(dry_run=True), bare.gc()
-    assert (dry.bytes, done.bytes) == (0, 0)
-    assert done.blobs == 5
-    assert_store_sound(bare)
 
 
 # --- while others write ---

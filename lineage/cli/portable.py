@@ -199,9 +199,9 @@ _DECISIONS: list[Column[Decision]] = [
 @click.argument("file", metavar="FILE")
 @_max_size_option
 def fill(settings: Settings, file: str, max_size: int) -> None:
-    """Bring bytes that a pack left out.
+    """Bring bytes that a pack left out, or that were lost.
 
-    FILE is a project that has them; what it does not have stays left out.
+    FILE is a project, or a backup, that has them; what it does not have stays as it is.
     """
     project = settings.writing()
     with progress("fill") as tell:

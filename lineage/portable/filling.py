@@ -1,4 +1,4 @@
-"""Filling: bytes that were left out when a project was packed, brought from a project that has them."""
+"""Filling: bytes that were left out when a project was packed, or were lost, brought from a project that has them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WINDOW: Final = 1_000
 
 
 def fill(store: Store, source: Path, limits: Limits, progress: Progress | None) -> FillReport:
-    """Bring what was left out, as far as another project has it. ``Project.fill`` documents it."""
+    """Bring what is not here, as far as another project has it. ``Project.fill`` documents it."""
     if store.database.in_block:
         raise StateError("a project cannot be filled inside a batch or a snapshot: leave the block first")
     store.check_writable()
@@ -35,18 +35,25 @@ def fill(store: Store, source: Path, limits: Limits, progress: Progress | None) 
 
 
 def _to_bring(store: Store, theirs: Store) -> Iterator[tuple[Digest, int]]:
+    """Yield digest and size of what is not here and is there: being there is the file's word and not the row's."""
     last = ""
     while True:
         with store.database.read() as ours:
-            window = portable.absent_after(ours, last, _WINDOW)
+            window = portable.places_after(ours, last, _WINDOW)
+            outside = {digest: (size, absent) for digest, size, inside, absent in window if not inside}
+            named = union.blobs_wanted(ours, list(outside), [])
         if not window:
             return
-        digests = [digest for digest, _ in window]
+        sizes = {
+            digest: size
+            for digest, (size, absent) in outside.items()
+            if digest in named and (absent or not store.blobs.has(digest, size))
+        }
         with theirs.database.read() as other:
-            known = union.blob_sizes(other, digests)
-            inside = content.held_inside(other, digests)
-        for digest, size in window:
-            there = digest in inside or theirs.blobs.has(digest, size)
+            known = union.blob_sizes(other, list(sizes))
+            inside_theirs = content.held_inside(other, list(sizes))
+        for digest, size in sizes.items():
+            there = digest in inside_theirs or theirs.blobs.has(digest, size)
             if known.get(digest) == (size, False) and there:
                 yield digest, size
         last = window[-1][0]

@@ -209,14 +209,15 @@ def is_absent(connection: sqlite3.Connection, digest: str) -> bool:
     return row is not None
 
 
-def absent_after(connection: sqlite3.Connection, digest: str, limit: int) -> list[tuple[Digest, int]]:
-    """Return digest and size of the blobs whose bytes were left out, next in the order of digests."""
+def places_after(connection: sqlite3.Connection, digest: str, limit: int) -> list[tuple[Digest, int, bool, bool]]:
+    """Return digest, size, whether it lies inside and whether it was left out, of the blobs next by digest."""
     rows = connection.execute(
-        """SELECT b.digest, b.size FROM absent o JOIN blob b ON b.id = o.blob WHERE b.digest > ?
-           ORDER BY b.digest LIMIT ?""",
+        """SELECT digest, size, EXISTS (SELECT 1 FROM chunk c WHERE c.blob = b.id),
+                  EXISTS (SELECT 1 FROM absent o WHERE o.blob = b.id)
+           FROM blob b WHERE digest > ? ORDER BY digest LIMIT ?""",
         (digest, limit),
     )
-    return [(Digest(found), size) for found, size in rows]
+    return [(Digest(found), size, bool(inside), bool(absent)) for found, size, inside, absent in rows]
 
 
 def absent_total(connection: sqlite3.Connection) -> tuple[int, int]:

@@ -171,7 +171,8 @@ def look_beside(store: Store, blob: BlobRow, *, content: bool, progress: Progres
     try:
         status = path.lstat()
     except FileNotFoundError:
-        return Fault(ProblemKind.BYTES_MISSING, f"the {blob.size} bytes {blob.digest} are gone")
+        message = f"the {blob.size} bytes {blob.digest} are gone; fill brings them from a project or a backup"
+        return Fault(ProblemKind.BYTES_MISSING, message)
     except OSError as error:
         return Fault(ProblemKind.BYTES_UNREADABLE, f"the bytes {blob.digest} cannot be reached: {error.strerror}")
     if not stat.S_ISREG(status.st_mode):

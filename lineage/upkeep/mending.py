@@ -25,6 +25,7 @@ from lineage.upkeep.integrity import BlobRow, Fault, look_beside, look_up
 from lineage.upkeep.problems import Problem, ProblemKind
 from lineage.values import LATEST
 
+_HEALING: Final = "fill (lineage fill) from a backup, or log the same bytes again, to heal what names them"
 _DAMAGE: Final = (ProblemKind.BYTES_DAMAGED, ProblemKind.BYTES_SIZE, ProblemKind.BYTES_REPLACED)
 
 
@@ -89,7 +90,7 @@ def _steps_beside(store: Store, blob: BlobRow, fault: Fault, *, good: bool) -> I
         what = "set the damaged file aside and use the good bytes in the project file"
         yield Step(what, blob.digest, (fault.kind,), lambda: _restore_file(store, blob), writes=False)
     else:
-        what = "set the damaged file aside; log the same bytes again to heal what names them"
+        what = f"set the damaged file aside; {_HEALING}"
         yield Step(what, blob.digest, (), lambda: _set_aside(store, blob), writes=False)
 
 
@@ -98,7 +99,7 @@ def _steps_inside(store: Store, blob: BlobRow, fault: Fault, *, good: bool) -> I
         what = "set the damaged bytes in the project file aside and use the good file"
         yield Step(what, blob.digest, (fault.kind,), lambda: _drop_inside(store, blob))
     else:
-        what = "set the damaged bytes in the project file aside; log the same bytes again to heal what names them"
+        what = f"set the damaged bytes in the project file aside; {_HEALING}"
         yield Step(what, blob.digest, (), lambda: _drop_inside(store, blob))
 
 
