@@ -78,7 +78,7 @@ staging_home: Final = _StagingHome()
 
 
 class Artifact:
-    """A draft of a version: a name, a type, and files that freeze as they are added.
+    """A draft of a version: a name, a type, and files that freeze as they are added (see :meth:`add_file`).
 
     It needs no project and no run. ``run.log_artifact(artifact)`` makes it a version; from then on it only
     reads, and ``version.new_draft()`` gives the next draft.
@@ -198,7 +198,10 @@ class Artifact:
     ) -> Entry:
         """Add a copy of a file as it is now; the original may change or go afterwards.
 
-        The same path with the same content is fine.
+        The same path with the same content is fine. A file of 1 MB or more that has not changed since it was read, and
+        whose bytes the project opened last holds, is not copied: as long as that project holds them, it may change or
+        go as well. If ``gc`` takes them before the draft is logged, or it is logged elsewhere, the file is read then,
+        and has to be there as it was.
 
         Args:
             local_path: The file; a link to one is followed.
@@ -234,9 +237,10 @@ class Artifact:
         overwrite: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> list[Entry]:
-        """Add every file below a folder; all of them or, on any error, none.
+        """Add every file below a folder, as it is now; all of them or, on any error, none.
 
-        Links are followed inside the tree; mode bits, times and empty folders are not kept.
+        Files that have not changed since they were read are not copied, of whatever size; see :meth:`add_file` for how
+        long those have to stay. Links are followed inside the tree; mode bits, times and empty folders are not kept.
 
         Args:
             local_path: The folder.
@@ -402,7 +406,7 @@ def read_lost(artifact: Artifact, store: Store) -> None:
     Call it inside ``store.storing()``, so that nothing more is lost.
 
     Raises:
-        InvalidInputError: A file has changed since it was added: what was added is nowhere any more.
+        InvalidInputError: A file has changed, or went, since it was added: what was added is nowhere any more.
     """
     known = [item for item in artifact._tree.items() if item.staged is None and item.source is not None]  # noqa: SLF001 (the one door for commit)
     held = held_bytes(store.database, store.blobs, {str(item.entry.digest): item.entry.size or 0 for item in known})
@@ -411,12 +415,15 @@ def read_lost(artifact: Artifact, store: Store) -> None:
 
 
 def _read_again(artifact: Artifact, item: DraftEntry) -> DraftEntry:
-    staged = artifact._stage().stage_file(Path(item.source or ""))  # noqa: SLF001
+    message = (
+        f"{item.source!r} has changed or gone since it was added as {item.entry.path!r}, and this project does not "
+        "hold what it was; add it again"
+    )
+    try:
+        staged = artifact._stage().stage_file(Path(item.source or ""))  # noqa: SLF001
+    except InvalidInputError as error:
+        raise InvalidInputError(message, kind=ErrorKind.SOURCE_CHANGED) from error
     if staged.digest != item.entry.digest:
-        message = (
-            f"{item.source!r} has changed since it was added as {item.entry.path!r}, and this project does not hold "
-            "what it was; add it again"
-        )
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_CHANGED)
     return DraftEntry(item.entry, staged)
 

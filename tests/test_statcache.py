@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -318,12 +319,15 @@ def test_log_reads_what_gc_took_meanwhile(project: lineage.Project, folder: Path
     assert project.verify().problems == ()
 
 
-def test_log_refuses_what_gc_took_and_somebody_changed(project: lineage.Project, folder: Path) -> None:
+@pytest.mark.parametrize("change", [Path.unlink, lambda file: file.write_bytes(b"other")])
+def test_log_refuses_what_gc_took_and_somebody_changed(
+    project: lineage.Project, folder: Path, change: Callable[[Path], object]
+) -> None:
     """What was added is nowhere any more: the error says so, and nothing is logged."""
     draft = lost(project, folder)
-    (folder / "small.txt").write_bytes(b"other")
+    change(folder / "small.txt")
 
-    with pytest.raises(InvalidInputError, match=r"small\.txt' has changed since it was added") as caught:
+    with pytest.raises(InvalidInputError, match=r"small\.txt' has changed or gone since it was added") as caught:
         project.log_artifact(draft)
 
     assert caught.value.kind == ErrorKind.SOURCE_CHANGED
