@@ -170,10 +170,20 @@ class Database:
 
         Of calls of one name only the last counts; what is undone calls nothing.
         """
+        self._transaction().after[name] = call
+
+    def after_undo(self, call: Callable[[], None]) -> None:
+        """Call this if what the running write transaction wrote so far is undone, by itself or by the batch it is in.
+
+        The writer lock is still held then.
+        """
+        self._transaction().undo.append(call)
+
+    def _transaction(self) -> _Session:
         session = self._session()
         if session is None or not session.writing:
             raise StateError("there is no write transaction that could be committed")
-        session.after[name] = call
+        return session
 
     @contextmanager
     def undoing(self, call: Callable[[], None]) -> Iterator[None]:

@@ -150,6 +150,11 @@ class ActiveRun:
             >>> [(row.step, row.values) for row in run.history()]
             [(0, {'train.loss': 0.5}), (1, {'train.loss': 0.25})]
         """
+        self._take(data, step, update_summary=update_summary)
+        self._flush_if_due()
+
+    def _take(self, data: Mapping[str, object], step: int | None, *, update_summary: bool) -> None:
+        """Take metrics into memory: all of them or, on any error, none."""
         values = flatten_metrics(data, f"metrics of run {self.name!r}")
         if step is not None and (not isinstance(step, int) or isinstance(step, bool) or not 0 <= step < 1 << 62):
             raise InvalidInputError(f"step {shown(step)}: give a whole number, 0 or more")
@@ -160,9 +165,13 @@ class ActiveRun:
             self._next_step = max(self._next_step, step + 1)
             for name, value in values.items() if update_summary else ():
                 self.summary[name] = _finite(value)
-            late = len(self._rows) >= _FLUSH_ROWS or time.monotonic() - self._flushed >= _FLUSH_SECONDS
-            if late and not self._store.database.in_block:
-                self.flush()
+
+    def _flush_if_due(self) -> None:
+        """Flush, if something has waited for its second, or there is much of it; not in a batch, which writes once."""
+        with self._lock:
+            due = len(self._rows) >= _FLUSH_ROWS or time.monotonic() - self._flushed >= _FLUSH_SECONDS
+        if due and not self._store.database.in_block:
+            self.flush()
 
     def update(self, *, name: str | None = None, notes: str | None = None, tags: Iterable[str] | None = None) -> None:
         """Change name, notes or tags; what is not given stays. An empty note removes it. See :meth:`Run.update`.
@@ -177,22 +186,29 @@ class ActiveRun:
     def flush(self) -> None:
         """Write buffered metrics and changes of config and summary now; nothing happens if there are none."""
         with self._lock:
-            config = plain_object(self.config, "config")
-            summary = plain_object(self.summary, "summary")
-            if self._rows or _differ(config, self._saved_config) or _differ(summary, self._saved_summary):
-                with self._store.writing() as connection:
-                    self._check_takes(connection)
-                    self._write(connection, config, summary)
-                if not self._store.database.in_block:  # a batch may yet be undone: what it wrote is written again
-                    self._note_saved(config, summary)
+            changed = (
+                bool(self._rows)
+                or _differ(plain_object(self.config, "config"), self._saved_config)
+                or _differ(plain_object(self.summary, "summary"), self._saved_summary)
+            )
+        if changed:
+            with self._store.writing() as connection, self._lock:
+                self._check_takes(connection)
+                self._write(connection)
 
     def flush_if_owned(self) -> None:
         """Flush, unless this is a forked copy of the process that started the run."""
         if self._process == os.getpid() and not self._finished:
             self.flush()
 
-    def _write(self, connection: sqlite3.Connection, config: JsonObject, summary: JsonObject) -> None:
-        """Write what changed here, key by key: a forked child, or another process that resumed the run, writes too."""
+    def _write(self, connection: sqlite3.Connection) -> None:
+        """Write what changed here, key by key: a forked child, or another process that resumed the run, writes too.
+
+        The writer lock comes before the run's own, here and wherever both are held: in a batch this thread has it
+        already. So nobody waits to write with the run's lock in hand.
+        """
+        count = len(self._rows)
+        config, summary = plain_object(self.config, "config"), plain_object(self.summary, "summary")
         if self._rows:
             runs.put_metrics(connection, self._key, self._rows, self._next_step)
         if _differ(config, self._saved_config):
@@ -202,12 +218,13 @@ class ActiveRun:
             stored = runs.run_summary(connection, self._key)
             runs.update_run_summary(connection, self._key, _merged(stored, self._saved_summary, summary))
 
-    def _note_saved(self, config: JsonObject, summary: JsonObject) -> None:
-        """Count as written what a transaction has committed, and only then."""
-        self._rows = []
-        self._flushed = time.monotonic()
-        self._saved_config = config
-        self._saved_summary = summary
+        def note_saved() -> None:
+            with self._lock:
+                del self._rows[:count]  # another thread may have logged since
+                self._flushed = time.monotonic()
+                self._saved_config, self._saved_summary = config, summary
+
+        self._store.database.after_commit(f"run {id(self)}", note_saved)  # a batch may yet be undone
 
     def history(self, names: Iterable[str] | None = None) -> list[MetricRow]:
         """Return what was logged so far, one row a step.
@@ -382,17 +399,23 @@ class ActiveRun:
         self._finish(RunStatus(status), code, None)
 
     def _finish(self, status: RunStatus, exit_code: int, error: str | None) -> None:
-        with self._lock:
-            if self._finished:
+        if self._finished:
+            return
+        with self._store.writing() as connection, self._lock:
+            if self._finished:  # by another thread, whose end is the end
                 return
-            config, summary = plain_object(self.config, "config"), plain_object(self.summary, "summary")
-            with self._store.writing() as connection:
-                self._check_takes(connection)
-                self._write(connection, config, summary)
-                runs.end_run(connection, self._key, status=status, exit_code=exit_code, error=error, at=timestamp())
-            self._note_saved(config, summary)
+            self._check_takes(connection)
+            self._write(connection)
+            runs.end_run(connection, self._key, status=status, exit_code=exit_code, error=error, at=timestamp())
+            self._store.database.after_undo(self._go_on)
             self._finished = True
             _active.discard(self)
+
+    def _go_on(self) -> None:
+        """Take back an end that was undone with its batch, or could not be committed: the run can be ended again."""
+        with self._lock:
+            self._finished = False
+            _active.add(self)
 
     def _handle(self) -> Run:
         with self._store.database.read() as connection:

@@ -105,6 +105,10 @@ def logged(project: lineage.Project, name: str) -> str:
     return version.reference
 
 
+def logged_by(run: lineage.ActiveRun) -> None:
+    run.log_artifact(draft("d", {"a": "of the batch"}))
+
+
 # --- fork between calls ---
 
 
@@ -426,6 +430,29 @@ def test_batch_of_one_thread_is_not_that_of_another(project: lineage.Project) ->
 
     assert seen == [0]
     assert names(project) == ["other:v0"]
+    assert_store_sound(project)
+
+
+@pytest.mark.parametrize("end", ["log_artifact", "flush", "finish"])
+def test_batch_writes_a_run_that_another_thread_waits_to_write(tmp_path: Path, end: str) -> None:
+    """Whoever waits for the writer's turn keeps nothing that the one whose turn it is needs."""
+    project = lineage.open(tmp_path / "p.lineage", timeout=5.0)
+    run = project.start_run(id="r")
+    calls = {"log_artifact": lambda: logged_by(run), "flush": run.flush, "finish": run.finish}
+    many = {f"m{number}": number for number in range(1_000)}  # so many are written at once
+
+    with ThreadPoolExecutor(1) as pool:
+        with project.batch():
+            waiting = pool.submit(run.log, many)
+            while run.step == 0:  # until the thread has its metrics in memory
+                assert not waiting.done()
+            run.summary["mine"] = 1
+            calls[end]()
+        waiting.result(HANG)
+    run.finish()
+
+    assert [row.values for row in project.run("r").history()] == [many]
+    assert project.run("r").summary == {**many, "mine": 1}
     assert_store_sound(project)
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,34 @@ def test_finish_twice_changes_nothing(project: lineage.Project) -> None:
         run.finish("failed")
 
     assert run.finished
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_finish_in_a_batch_that_is_undone_is_taken_back(project: lineage.Project, inner: bool) -> None:
+    """The run goes on, as the file says, and can be finished again; what it had to write is written then."""
+    run = project.start_run(id="mine")
+    run.log({"a": 1})
+
+    with project.batch() if inner else nullcontext():
+        with pytest.raises(ZeroDivisionError), project.batch():
+            run.finish("killed")
+            assert run.finished
+            raise ZeroDivisionError
+        taken_back = not run.finished
+    run.finish()
+
+    assert taken_back
+    assert project.run("mine").status == "finished"
+    assert [row.values for row in project.run("mine").history()] == [{"a": 1.0}]
+
+
+def test_error_that_undoes_a_batch_with_the_end_of_a_run_marks_the_run(project: lineage.Project) -> None:
+    """The block of the run ends it as the error says, since what the batch said of it never was."""
+    with pytest.raises(ZeroDivisionError), project.start_run(id="mine") as run, project.batch():
+        run.finish()
+        raise ZeroDivisionError
+
+    assert project.run("mine").status == "failed"
 
 
 class _OddError(Exception):
@@ -521,6 +550,21 @@ def test_config_that_became_wrong_in_place_stops_the_end_and_can_be_mended(proje
     run.config.layers.clear()
     run.finish()
     assert project.run(run.id).status == "finished"
+
+
+def test_summary_that_a_batch_wrote_is_not_written_again(project: lineage.Project) -> None:
+    """What another object of the run sets after the batch stays, since this one changed nothing since."""
+    run = project.start_run(id="mine")
+    with project.batch():
+        run.summary["key"] = "old"
+        run.flush()
+    other = project.start_run(id="mine", resume="must")
+    other.summary["key"] = "new"
+    other.flush()
+
+    run.finish()
+
+    assert project.run("mine").summary == {"key": "new"}
 
 
 # --- using and logging: see also test_use_artifact.py and test_log_artifact.py ---

@@ -193,6 +193,32 @@ def test_threads_that_log_lose_nothing() -> None:
     assert sorted(float(str(row.values["loss"])) for row in rows) == sorted([*range(8)] * 4)
 
 
+@pytest.mark.parametrize("what", ["numbers", "media", "config"])
+def test_a_batch_writes_a_run_that_a_thread_waits_to_write(what: str) -> None:
+    """A thread that waits for its turn keeps neither the run's summary nor its artifacts from whose turn it is."""
+    project = lineage.open("p.lineage", timeout=5.0)
+    with begin() as run:
+        table, used = wandb.Table(columns=["n"], data=[[1]]), draft("used")
+        run.log({"first": table})
+        calls = {
+            "numbers": lambda: run.log(
+                {f"m{number}": number for number in range(1_000)}
+            ),  # so many are written at once
+            "media": lambda: run.log({"second": table}),
+            "config": lambda: run.config.update({"data": used}),
+        }
+        thread = threading.Thread(target=calls[what])
+        with project.batch():
+            thread.start()
+            thread.join(0.2)  # until it waits for its turn
+            run.summary["mine"] = 1
+            run.log_artifact(draft("made"))
+        thread.join()
+
+    assert stored("run1").summary["mine"] == 1
+    assert "made" in artifacts()
+
+
 def test_threads_that_set_a_summary_lose_nothing() -> None:
     """Threads that set keys of one nested dict of the summary lose none of them."""
     with begin() as run:

@@ -192,7 +192,7 @@ class RunArtifacts:
         given = self._draft_of(artifact)
         draft = _copy_of(given, incremental=given.incremental)
         wanted = {"metadata.distributed_id": identifier, "metadata.name": draft.name, "tags": {"$ne": _TAKEN}}
-        with self._run._lock, self._project.batch():  # in the order in which a log that writes takes them
+        with self._project.batch():
             for part in self._project.versions(wanted, artifact=part_name(draft.name), order="number"):
                 draft.add_entries(part.files())
                 draft.metadata = {**part.metadata["metadata"], **draft.metadata}  # type: ignore[dict-item]  # upsert put a dict there

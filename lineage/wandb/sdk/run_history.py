@@ -59,15 +59,17 @@ class History:
         if self._is_over(wanted, data):
             return
         logged = Logged.of(self._run.id, data)
+        logged.put(self._project, self._run)
         with self._run._lock:
             if self._is_over(wanted, data):  # by now another thread may have gone on
                 return
             at = self.step if wanted is None else wanted
             if data:
-                self._write(logged, at)
+                self._take(logged, at)
             self.step = at + (commit or (commit is None and step is None))
             if data:
                 self._summary.merge(self._summarized(logged.values, at))
+        anyway(self._run, self._run._flush_if_due)  # without the lock: it waits for the writers before
 
     def _is_over(self, wanted: int | None, data: Mapping[str, Any]) -> bool:
         if wanted is None or wanted >= self.step:
@@ -77,10 +79,9 @@ class History:
         )
         return True
 
-    def _write(self, logged: Logged, step: int) -> None:
-        logged.put(self._project, self._run)
+    def _take(self, logged: Logged, step: int) -> None:
         try:
-            anyway(self._run, lambda: self._run.log(logged.values, step=step, update_summary=False))
+            self._run._take(logged.values, step, update_summary=False)
         except lineage.InvalidInputError as error:
             raise DataError(str(error), kind=error.kind) from error
 

@@ -127,7 +127,10 @@ class Config:
         allow = self._allow if allow_val_change is None else allow_val_change
         with self._guard():
             values = {key: self._kept(key, value, allow=allow) for key, value in given.items()}
-            for key, value in values.items():
+        artifacts = {key: value for key, value in values.items() if isinstance(value, Artifact)}
+        used = {key: self._use(key, artifact) for key, artifact in artifacts.items()}  # waits for its turn to write
+        with self._guard():
+            for key, value in (values | used).items():
                 self._put(key, value)
 
     def _kept(self, key: str, value: object, *, allow: bool) -> object:
@@ -147,8 +150,8 @@ class Config:
     def _put(self, key: str, value: object) -> None:
         self._held.pop(key, None)
         if isinstance(value, Artifact):
-            self._held[key] = self._use(key, value)
-            self._document[key] = self._held[key].json_encode()
+            self._held[key] = value
+            self._document[key] = value.json_encode()
         elif is_infinite(value):
             self._held[key] = value
             self._document[key] = str(value)
