@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from lineage.content import DraftEntry, held_bytes, listing
 from lineage.errors import ErrorKind, InvalidInputError, LineageError, StateError
+from lineage.held import held
 from lineage.jsondata import JsonObject, plain_object
 from lineage.manifests import manifest_digest
 from lineage.newfile import NewFile, opened
@@ -26,6 +27,7 @@ from lineage.system import full_disk_errors, is_own, large_file, storage_errors,
 from lineage.tree import Tree
 from lineage.values import (
     MAX_PATH,
+    MAX_WHOLE,
     Digest,
     artifact_name,
     callback,
@@ -131,6 +133,12 @@ class Artifact:
 
     def __repr__(self) -> str:
         return f"<Artifact {self.name!r} ({self.type}), {len(self._tree)} files, draft>"
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set a word of the draft; once it is logged, nobody would write it."""
+        if not name.startswith("_") and "_being_logged" in self.__dict__:
+            self._check_open()
+        super().__setattr__(name, value)
 
     @property
     def entries(self) -> list[Entry]:
@@ -368,9 +376,7 @@ class Artifact:
 
     def _check_open(self) -> None:
         if self._logged is not None:
-            reference = self._logged[1].reference
-            message = f"artifact {self.name!r} was logged as {reference}; use its new_draft() for the next version"
-            raise StateError(message, kind=ErrorKind.DRAFT_LOGGED)
+            raise StateError(_logged_message(self, self._logged[1]), kind=ErrorKind.DRAFT_LOGGED)
         if self._being_logged:
             raise StateError(f"artifact {self.name!r} is being logged; what it holds is settled")
 
@@ -430,8 +436,14 @@ def _read_again(artifact: Artifact, item: DraftEntry) -> DraftEntry:
 
 def mark_logged(artifact: Artifact, project: Path, version: VersionRecord) -> None:
     """Freeze a draft that was logged and let its staged bytes go."""
+    vars(artifact)["metadata"] = held(artifact.metadata, _logged_message(artifact, version))  # no word is set any more
     artifact._logged = (project, version)  # noqa: SLF001 (the one door for commit)
     let_go(artifact)
+
+
+def _logged_message(artifact: Artifact, version: VersionRecord) -> str:
+    how = "use its new_draft() for the next version, and its update() for other words"
+    return f"artifact {artifact.name!r} was logged as {version.reference}; {how}"
 
 
 def let_go(artifact: Artifact) -> None:
@@ -504,7 +516,7 @@ def _checked_uri(entry: Entry) -> str:
 
 def _checked_size(entry: Entry) -> int | None:
     size = entry.size
-    if (size is not None or entry.stored) and (type(size) is not int or not 0 <= size < 1 << 62):
+    if (size is not None or entry.stored) and (type(size) is not int or not 0 <= size <= MAX_WHOLE):
         message = f"size {shown(size)} of {entry.path!r}: give a number of bytes, or None for a URI of unknown size"
         raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
     return size

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from lineage.jsondata import JsonObject, plain_object
@@ -11,6 +12,11 @@ from lineage.jsondata import JsonObject, plain_object
 class Document(MutableMapping[str, Any]):
     """A run's config or summary: a dict whose keys are attributes too, checked as JSON when they are set.
 
+    Args:
+        data: What it holds at first.
+        what: What it is; errors begin with it.
+        changing: Entered around each change, told `what`; what it raises refuses the change.
+
     Example:
         >>> config = Document({"lr": 0.1}, "config")
         >>> config.batch_size = 32
@@ -18,18 +24,31 @@ class Document(MutableMapping[str, Any]):
         (0.1, {'lr': 0.1, 'batch_size': 32})
     """
 
-    def __init__(self, data: JsonObject, what: str) -> None:
+    def __init__(
+        self,
+        data: JsonObject,
+        what: str,
+        changing: Callable[[str], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         object.__setattr__(self, "_data", dict(data))
         object.__setattr__(self, "_what", what)
+        object.__setattr__(self, "_changing", changing)
+
+    def __reduce__(self) -> tuple[type[Document], tuple[JsonObject, str]]:
+        """Copy and pickle without the run: what is set in a copy is not set there."""
+        return Document, (dict(self._data), self._what)
 
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401 (JSON)
         return self._data[key]
 
     def __setitem__(self, key: str, value: object) -> None:
-        self._data.update(plain_object({key: value}, self._what))
+        checked = plain_object({key: value}, self._what)
+        with self._changing(self._what):
+            self._data.update(checked)
 
     def __delitem__(self, key: str) -> None:
-        del self._data[key]
+        with self._changing(self._what):
+            del self._data[key]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._data)

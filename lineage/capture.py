@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 from blake3 import blake3
 
 from lineage.jsondata import JsonObject, json_text
+from lineage.values import storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -156,7 +157,7 @@ def _code(command: tuple[str, ...], script: Path | None) -> CodeRecord:
     commit, branch, dirty, remote = _git_facts(root) if root else (None, None, None, None)
     return CodeRecord(
         command=command,
-        script=_clean(_relative(script, (root, here))) if script else None,
+        script=storable(_relative(script, (root, here))) if script else None,
         script_digest=_file_digest(script) if script else None,
         git_commit=commit,
         git_branch=branch,
@@ -196,7 +197,7 @@ def host() -> HostRecord:
 @lru_cache(maxsize=1)
 def _host(pid: int) -> HostRecord:
     """Return the record of this process; the pid is the key that a fork changes (0.1 ms, asked at every write)."""
-    return HostRecord(_clean(os.uname().nodename), _user(), pid, _identity())
+    return HostRecord(storable(os.uname().nodename), _user(), pid, _identity())
 
 
 def process_is_alive(pid: int, process: str) -> bool | None:
@@ -233,13 +234,17 @@ def process_is_alive(pid: int, process: str) -> bool | None:
     return found[1] == started and found[0] not in "ZXx"
 
 
-def _clean(text: str) -> str:
-    r"""Return text that can be stored: bytes that are not UTF-8 come from the system as half characters."""
-    return text.encode("utf-8", "backslashreplace").decode()
+def error_text(error: BaseException) -> str:
+    """Return an exception's name and words as they can be stored, whatever the code of others made of them."""
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 (its __str__ may raise anything; the run is to be finished all the same)
+        text = type(error).__name__
+    return storable(text[:10_000])
 
 
 def _command(arguments: Sequence[str]) -> tuple[str, ...]:
-    command = [_clean(text if len(text) <= MAX_ARGUMENT else f"{text[:MAX_ARGUMENT]}…") for text in arguments]
+    command = [storable(text if len(text) <= MAX_ARGUMENT else f"{text[:MAX_ARGUMENT]}…") for text in arguments]
     left_out = len(command) - MAX_ARGUMENTS
     return tuple(command) if left_out <= 0 else (*command[:MAX_ARGUMENTS], f"… {left_out:,} more")
 
@@ -388,7 +393,7 @@ def _user() -> str:
     import getpass  # noqa: PLC0415 - 3 ms, for programs that start runs only
 
     try:
-        return _clean(getpass.getuser())
+        return storable(getpass.getuser())
     except (OSError, KeyError, ImportError):  # a container's user without an entry in passwd
         return str(os.getuid())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from lineage.held import held
 from lineage.jsondata import JsonObject
 from lineage.records import RunRecord, VersionRecord
 from lineage.values import Digest, RunStatus
@@ -42,13 +43,23 @@ class RunFacts:
 
     @property
     def config(self) -> JsonObject:
-        """What it was told."""
-        return self.record.config
+        """What it was told; it cannot be changed in place, a copy can."""
+        return self._held(self.record.config, "config")
 
     @property
     def summary(self) -> JsonObject:
-        """What it came to: the last value of each metric, and what was set."""
-        return self.record.summary
+        """What it came to: the last value of each metric, and what was set; as :attr:`config`."""
+        return self._held(self.record.summary, "summary")
+
+    @property
+    def code(self) -> JsonObject:
+        """What was run: command, git commit and the like."""
+        return self._held(self.record.code, "code")
+
+    @property
+    def environment(self) -> JsonObject:
+        """What it was run with: Python, packages and the like."""
+        return self._held(self.record.environment, "environment")
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -61,9 +72,43 @@ class RunFacts:
         return self.record.notes
 
     @property
+    def exit_code(self) -> int | None:
+        """Of its program; None while it runs."""
+        return self.record.exit_code
+
+    @property
+    def error(self) -> str | None:
+        """The exception that ended it."""
+        return self.record.error
+
+    @property
+    def host(self) -> str | None:
+        """The machine it ran on."""
+        return self.record.host
+
+    @property
+    def user(self) -> str | None:
+        """Who ran it."""
+        return self.record.user
+
+    @property
+    def started_at(self) -> str:
+        """When it started, UTC."""
+        return self.record.started_at
+
+    @property
+    def ended_at(self) -> str | None:
+        """When it ended, UTC; None while it runs."""
+        return self.record.ended_at
+
+    @property
     def deleted(self) -> bool:
         """Whether only its place in the graph is left."""
         return self.record.deleted_at is not None
+
+    def _held(self, data: JsonObject, what: str) -> JsonObject:
+        how = f"run.update({what}=...) changes it" if what in ("config", "summary") else "it stays as it was found"
+        return held(data, f"{what} of run {self.name!r} is not changed in place: {how}; copy.deepcopy gives a free one")
 
 
 class VersionFacts:
@@ -120,7 +165,8 @@ class VersionFacts:
     @property
     def metadata(self) -> JsonObject:
         """Data about it; change it by :meth:`update`."""
-        return self.record.metadata
+        how = "version.update(metadata=...) changes it, copy.deepcopy gives a free one"
+        return held(self.record.metadata, f"metadata of {self.reference} is not changed in place: {how}")
 
     @property
     def aliases(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from lineage.errors import InvalidInputError
 from lineage.graph import Key
 from lineage.records import Node
 from lineage.store import Store
-from lineage.values import listed, shown
+from lineage.values import listed, shown, whole_number
 
 if TYPE_CHECKING:
     from lineage.graph import Graph
@@ -160,14 +160,12 @@ def _texts(values: Iterable[str] | None, what: str) -> frozenset[str] | None:
 
 
 def _checked_depth(depth: int | None) -> int | None:
-    if depth is not None and (not isinstance(depth, int) or isinstance(depth, bool) or depth < 0):
-        raise InvalidInputError(f"depth {shown(depth)}: give the number of edges, 0 or more, or None for all")
-    return depth
+    return None if depth is None else whole_number(depth, "depth", "the number of edges, 0 or more, or None for all")
 
 
 def related(store: Store, key: Key, *, up: bool, depth: int | None, keep: Keep) -> list[Node]:
     """Return the nodes up- or downstream of a node."""
-    _checked_depth(depth)
+    depth = _checked_depth(depth)
     with store.database.read() as connection:
         reached = graph.walk(connection, [key], up=up, depth=depth).without([key])
         found = graph.nodes(connection, reached)
@@ -187,7 +185,7 @@ def extract_graph(
         given = f"direction {shown(direction)}, collapse {shown(collapse)}"
         message = f"{given}: use 'up', 'down' or 'both'; None, 'type' or 'name'"
         raise InvalidInputError(message)
-    _checked_depth(depth)
+    depth = _checked_depth(depth)
     with store.database.read() as connection:
         reached = graph.Reached() if starts else graph.everything(connection)
         for up in [up for up, word in ((True, "up"), (False, "down")) if direction in (word, "both")]:

@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import math
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Final, Self, Unpack, cast, overload
 
 from lineage.aliases import Mover
 from lineage.artifact import Artifact, is_logged
 from lineage.attributes import Document
+from lineage.capture import error_text
 from lineage.commit import Better, LogRequest, checked_request, log_draft, logged_version
+from lineage.edits import merged, same
 from lineage.errors import ErrorKind, InvalidInputError, LineageError, NotFoundError, StateError
 from lineage.handles import Run, Version, load_runs
-from lineage.jsondata import JsonObject, JsonValue, flatten_metrics, json_text, plain_object
+from lineage.jsondata import JsonValue, flatten_metrics, plain_object
 from lineage.recording import check_type, consume, named_version, noted_outside
 from lineage.records import MetricRow, RunRecord, VersionRecord
 from lineage.sources import Loggable, LogOptions, as_draft
 from lineage.statements import artifacts, runs
 from lineage.store import Store
 from lineage.values import (
+    MAX_WHOLE,
     Reference,
     RunStatus,
     label,
     listed,
     shown,
     timestamp,
+    whole_number,
 )
 
 _FLUSH_SECONDS: Final = 1.0
 _FLUSH_ROWS: Final = 1_000
 """Metrics wait in memory this long at most: a durable commit costs 0.3-1 ms, a training step may cost less."""
+
+_CHILD_LOGS: Final = (
+    "run %r is logged to by a forked process and its parent: of metrics that both log at one step, the \
+later replaces the other; give steps or names of its own, or start a run of its own in the same group"
+)
 
 
 class ActiveRun:
@@ -50,11 +60,13 @@ class ActiveRun:
         self._store = store
         self._key = record.key
         self._lock = threading.RLock()
+        self._depth = 0
+        self._told = False
         self._process = os.getpid()
         self._record = record
         self._finished = False
-        self.config: Final = Document(record.config, "config")
-        self.summary: Final = Document(record.summary, "summary")
+        self.config: Final = Document(record.config, "config", self._changing)
+        self.summary: Final = Document(record.summary, "summary", self._changing)
         self._saved_config = plain_object(record.config, "config")  # copies: what is nested may be changed in place
         self._saved_summary = plain_object(record.summary, "summary")
         self._rows: list[tuple[str, int, JsonValue, str]] = []
@@ -117,13 +129,13 @@ class ActiveRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process != os.getpid() or self._finished:
+        if self._forked or self._finished:
             return
         if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
             self.finish()
         else:
             status = RunStatus.KILLED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED
-            self._finish(status, 1, _error_text(error))
+            self._finish(status, 1, error_text(error))
 
     def log(self, data: Mapping[str, object], step: int | None = None, *, update_summary: bool = True) -> None:
         """Log metrics at a step; several calls may share one.
@@ -131,6 +143,9 @@ class ActiveRun:
         They are buffered and written at most a second later with the next call, or with whatever else the run
         writes: a power cut may take that second, a finished run has all. Nested names are joined by dots. NaN
         and infinities are kept. The last value of each goes into the summary (NaN and infinities as null).
+
+        A forked child writes at once, and counts from the last step written; names of its own, or a run of its own
+        in the same group, keep apart what it and its parent log.
 
         Args:
             data: Names to numbers, or to any JSON data.
@@ -150,16 +165,27 @@ class ActiveRun:
             >>> [(row.step, row.values) for row in run.history()]
             [(0, {'train.loss': 0.5}), (1, {'train.loss': 0.25})]
         """
-        self._take(data, step, update_summary=update_summary)
+        if step is None and self._forked:
+            self._log_in_child(data, update_summary=update_summary)
+        else:
+            self._take(data, step, update_summary=update_summary)
         self._flush_if_due()
+
+    def _log_in_child(self, data: Mapping[str, object], *, update_summary: bool) -> None:
+        """Log at a step that neither the parent nor another child has written at: each counts for itself."""
+        if not self._told:
+            self._told = True
+            logging.getLogger("lineage").warning(_CHILD_LOGS, self.id)
+        with self._store.writing() as connection:
+            self._next_step = max(self._next_step, runs.run_next_step(connection, self._key))
+            self._take(data, None, update_summary=update_summary)
 
     def _take(self, data: Mapping[str, object], step: int | None, *, update_summary: bool) -> None:
         """Take metrics into memory: all of them or, on any error, none."""
         values = flatten_metrics(data, f"metrics of run {self.name!r}")
-        if step is not None and (not isinstance(step, int) or isinstance(step, bool) or not 0 <= step < 1 << 62):
-            raise InvalidInputError(f"step {shown(step)}: give a whole number, 0 or more")
-        with self._lock:
-            self._check_running()
+        if step is not None:
+            step = whole_number(step, "step", "a whole number, 0 or more", highest=MAX_WHOLE - 1)
+        with self._changing():
             at, step = timestamp(), self._next_step if step is None else step
             self._rows.extend((name, step, value, at) for name, value in values.items())
             self._next_step = max(self._next_step, step + 1)
@@ -183,13 +209,38 @@ class ActiveRun:
         self._check_running()
         self._record = self._handle().update(name=name, notes=notes, tags=tags).record
 
+    @property
+    def _forked(self) -> bool:
+        """Whether this is a forked copy of the process that started the run."""
+        return self._process != os.getpid()
+
+    @contextmanager
+    def _changing(self, what: str | None = None) -> Iterator[None]:
+        """Keep other threads out while something is changed in memory; refuse it when the run is over.
+
+        A forked child writes at once: workers end without a word, and nobody would write what they leave in memory.
+
+        Args:
+            what: Which document is changed, if one is.
+        """
+        with self._lock:
+            self._check_running(what)
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+            done = not self._depth
+        if done and self._forked:
+            self.flush()
+
     def flush(self) -> None:
         """Write buffered metrics and changes of config and summary now; nothing happens if there are none."""
         with self._lock:
             changed = (
                 bool(self._rows)
-                or _differ(plain_object(self.config, "config"), self._saved_config)
-                or _differ(plain_object(self.summary, "summary"), self._saved_summary)
+                or not same(plain_object(self.config, "config"), self._saved_config)
+                or not same(plain_object(self.summary, "summary"), self._saved_summary)
             )
         if changed:
             with self._store.writing() as connection, self._lock:
@@ -198,7 +249,7 @@ class ActiveRun:
 
     def flush_if_owned(self) -> None:
         """Flush, unless this is a forked copy of the process that started the run."""
-        if self._process == os.getpid() and not self._finished:
+        if not self._forked and not self._finished:
             self.flush()
 
     def _write(self, connection: sqlite3.Connection) -> None:
@@ -211,12 +262,12 @@ class ActiveRun:
         config, summary = plain_object(self.config, "config"), plain_object(self.summary, "summary")
         if self._rows:
             runs.put_metrics(connection, self._key, self._rows, self._next_step)
-        if _differ(config, self._saved_config):
+        if not same(config, self._saved_config):
             stored = runs.run_config(connection, self._key)
-            runs.update_run_config(connection, self._key, _merged(stored, self._saved_config, config))
-        if _differ(summary, self._saved_summary):
+            runs.update_run_config(connection, self._key, merged(self._saved_config, config, stored))
+        if not same(summary, self._saved_summary):
             stored = runs.run_summary(connection, self._key)
-            runs.update_run_summary(connection, self._key, _merged(stored, self._saved_summary, summary))
+            runs.update_run_summary(connection, self._key, merged(self._saved_summary, summary, stored))
 
         def note_saved() -> None:
             with self._lock:
@@ -393,9 +444,11 @@ class ActiveRun:
             status = RunStatus.FINISHED if not exit_code else RunStatus.FAILED
         if status not in (RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED):
             raise InvalidInputError(f"status {shown(status)}: a run ends as 'finished', 'failed' or 'killed'")
-        if exit_code is not None and (not isinstance(exit_code, int) or abs(exit_code) >= 1 << 31):
-            raise InvalidInputError(f"exit_code {shown(exit_code)}: give a whole number of 32 bits")
-        code = exit_code if exit_code is not None else int(status != RunStatus.FINISHED)
+        code = int(status != RunStatus.FINISHED)
+        if exit_code is not None:
+            code = whole_number(
+                exit_code, "exit_code", "a whole number of 32 bits", lowest=1 - 2**31, highest=2**31 - 1
+            )
         self._finish(RunStatus(status), code, None)
 
     def _finish(self, status: RunStatus, exit_code: int, error: str | None) -> None:
@@ -422,10 +475,12 @@ class ActiveRun:
             self._check_there(connection)
         return load_runs(self._store, [self._key])[0]
 
-    def _check_running(self) -> None:
+    def _check_running(self, what: str | None = None) -> None:
         if self._finished:
-            message = f"run {self.name!r} has finished; start another, or resume it: start_run(id=..., resume='must')"
-            raise StateError(message, kind=ErrorKind.RUN_FINISHED)
+            how = "start another, or resume it: start_run(id=..., resume='must')"
+            if what is not None:
+                how = f"project.run({self.id!r}).update({what}=...) changes its {what}"
+            raise StateError(f"run {self.name!r} has finished; {how}", kind=ErrorKind.RUN_FINISHED)
 
     def _check_there(self, connection: sqlite3.Connection) -> None:
         """Refuse a run whose row went with an undone batch: by now the row may be another run's."""
@@ -453,26 +508,6 @@ def running_here(store: Store) -> frozenset[str]:
     )
 
 
-def _error_text(error: BaseException) -> str:
-    """Return an exception's name and words as they can be stored, whatever the code of others made of them."""
-    try:
-        text = f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 (its __str__ may raise anything; the run is to be finished all the same)
-        text = type(error).__name__
-    return text[:10_000].encode("utf-8", "backslashreplace").decode()
-
-
-def _differ(new: JsonValue, old: JsonValue) -> bool:
-    """Whether two values are not the same JSON: to Python, true is 1."""
-    return json_text(new) != json_text(old)
-
-
-def _merged(stored: JsonObject, before: JsonObject, now: JsonObject) -> JsonObject:
-    """Return what is stored with the keys that changed between `before` and `now`."""
-    changed = {key: value for key, value in now.items() if key not in before or _differ(value, before[key])}
-    return {key: value for key, value in stored.items() if key in now or key not in before} | changed
-
-
 def _finite(value: JsonValue) -> JsonValue:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
@@ -487,7 +522,7 @@ def _flush_active_runs() -> None:
 def _renew_locks() -> None:
     """In a forked child, free the runs that another thread was in a call of: it is not there to free them."""
     for run in list(_active):
-        run._lock = threading.RLock()  # noqa: SLF001 (of this module)
+        run._lock, run._depth = threading.RLock(), 0  # noqa: SLF001 (of this module)
 
 
 atexit.register(_flush_active_runs)

@@ -6,6 +6,7 @@ a :class:`Digest` or an entry path is known to be good. No input or output happe
 
 from __future__ import annotations
 
+import operator
 import os
 import re
 import time
@@ -42,6 +43,10 @@ MAX_PATH: Final = 4096
 """Longest entry path, in bytes of UTF-8: Linux's PATH_MAX."""
 MAX_PATH_PART: Final = 255
 """Longest part between two slashes, in bytes: what ext4, APFS and NTFS can name."""
+
+
+MAX_WHOLE: Final = (1 << 62) - 1
+"""Largest step or size: what a file may hold, and one more is a number to SQLite and to all that read it."""
 
 
 class RunStatus(StrEnum):
@@ -341,6 +346,35 @@ def prose(text: object, what: str) -> str:
         message = f"{what}: give text of at most a mebibyte, without NUL or lone surrogates"
         raise InvalidInputError(message)
     return text
+
+
+def storable(text: str) -> str:
+    r"""Return text that came by itself as it can be stored: NUL and half characters as what one types for them.
+
+    Example:
+        >>> storable("device said \0")
+        'device said \\x00'
+    """
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", r"\x00")
+
+
+def whole_number(value: object, what: str, rule: str, *, lowest: int = 0, highest: int | None = None) -> int:
+    """Return a whole number of any type, numpy's too, as an int; a bool is none.
+
+    Raises:
+        InvalidInputError: It is none, or out of bounds; the message says `what` it is and gives the `rule`.
+
+    Example:
+        >>> whole_number(7, "step", "a whole number, 0 or more")
+        7
+    """
+    try:
+        number = None if isinstance(value, bool) else operator.index(cast("int", value))
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None or number < lowest or (highest is not None and number > highest):
+        raise InvalidInputError(f"{what} {shown(value)}: give {rule}")
+    return number
 
 
 def is_encodable(text: str) -> bool:

@@ -17,7 +17,7 @@ PACKAGE = Path(lineage.__file__).parent
 LAYERS = [
     {"errors"},
     {"values", "jsondata", "words"},
-    {"records", "capture"},
+    {"records", "capture", "edits", "held"},
     {"facts"},
     {"system", "translation", "filesystems"},
     {"journal"},

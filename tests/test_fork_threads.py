@@ -203,6 +203,60 @@ def test_active_run_in_a_child_takes_artifacts_and_is_not_finished_by_it(project
     assert [one.name for one in project.run("r").logged_artifacts()] == ["of-child"]
 
 
+def test_metrics_of_children_are_all_there(project: lineage.Project) -> None:
+    """A worker ends without a word, so it writes at once, each call at a step of its own; its parent goes on."""
+    with project.start_run(id="r") as run:
+        run.log({"of-parent": 0})
+
+        def work() -> None:
+            run.log({"of-child": 1})
+            run.log({"of-child": 2})
+
+        for _ in range(2):
+            in_child(work)
+        run.log({"of-parent": 1})
+
+    rows = project.run("r").history(["of-child"])
+    assert [(row.step, row.values) for row in rows] == [
+        (1, {"of-child": 1.0}),
+        (2, {"of-child": 2.0}),
+        (3, {"of-child": 1.0}),
+        (4, {"of-child": 2.0}),
+    ]
+    assert [row.values["of-parent"] for row in project.run("r").history(["of-parent"])] == [0.0, 1.0]
+    assert project.run("r").summary == {"of-parent": 1, "of-child": 2}
+
+
+def test_log_in_a_child_says_once_what_it_may_replace(
+    project: lineage.Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Parent and child count their steps alike; nobody shall learn that from a metric that is gone."""
+    with project.start_run(id="r") as run:
+
+        def work() -> list[str]:
+            run.log({"loss": 1})
+            run.log({"loss": 2})
+            return caplog.messages
+
+        (said,) = in_child(work)
+
+    assert said.startswith("run 'r' is logged to by a forked process and its parent: of metrics that both log")
+    assert caplog.messages == []
+
+
+def test_summary_and_config_that_a_child_sets_are_written_at_once(project: lineage.Project) -> None:
+    """Nobody would write what a worker leaves in its memory."""
+    with project.start_run(id="r", config={"gone": 1}) as run:
+
+        def work() -> None:
+            run.summary["best"] = 2
+            del run.config.gone
+
+        in_child(work)
+
+    assert (project.run("r").config, project.run("r").summary) == ({}, {"best": 2})
+
+
 def test_fork_while_another_thread_is_in_a_call_of_the_run_leaves_it_usable(project: lineage.Project) -> None:
     """The thread that holds the run's lock is not there in the child; its lock must not be either."""
     started = threading.Event()

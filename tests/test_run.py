@@ -6,19 +6,26 @@ import argparse
 import json
 import math
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import draft
 from footprint import footprint, python, refused, tidy, unchanged  # noqa: F401 (fixtures are used by name)
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import lineage
 from lineage import ErrorKind, InvalidInputError, NotFoundError, StateError
@@ -231,7 +238,7 @@ class _OddError(Exception):
         (SystemExit(), "finished", 0, None),
         (SystemExit(0), "finished", 0, None),
         (FileNotFoundError("no \udcff\ud800"), "failed", 1, "FileNotFoundError: no \\udcff\\ud800"),
-        (ValueError("a\0b"), "failed", 1, "ValueError: a\0b"),
+        (ValueError("a\0b"), "failed", 1, r"ValueError: a\x00b"),
         (ValueError("x" * 100_000), "failed", 1, "ValueError: " + "x" * 9_988),
         (_OddError(), "failed", 1, "_OddError"),
     ],
@@ -276,6 +283,40 @@ def test_call_of_a_finished_run_is_refused(project: lineage.Project, call: Any) 
 
     with refused(project, StateError, "run 'first' has finished; start another, or resume it", ErrorKind.RUN_FINISHED):
         call(run, version)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda run: run.summary.update(best=1), "summary"),
+        (lambda run: setattr(run.summary, "best", 1), "summary"),
+        (lambda run: run.config.pop("lr"), "config"),
+        (lambda run: run.config.clear(), "config"),
+    ],
+)
+def test_document_of_a_finished_run_takes_nothing(project: lineage.Project, change: Any, what: str) -> None:
+    """Nobody would write it; the message says what does, and the run shows what is stored."""
+    with project.start_run(id="mine", config={"lr": 1}) as run:
+        run.log({"loss": 0.5})
+
+    message = rf"run '.*' has finished; project.run\('mine'\).update\({what}=...\) changes its {what}"
+    with refused(project, StateError, message, ErrorKind.RUN_FINISHED):
+        change(run)
+
+    assert (dict(run.config), dict(run.summary)) == ({"lr": 1}, {"loss": 0.5})
+    assert json.dumps(deepcopy(dict(run.config))) == '{"lr": 1}'
+
+
+@pytest.mark.parametrize("copied", [copy, deepcopy, lambda config: pickle.loads(pickle.dumps(config))])
+def test_copy_of_a_config_is_none_of_the_runs(project: lineage.Project, copied: Any) -> None:
+    """A copy can be changed, also when the run has finished, and changes nothing of the run."""
+    with project.start_run(config={"lr": 1}) as run:
+        pass
+
+    found = copied(run.config)
+    found.lr = 2
+
+    assert (found.lr, run.config.lr) == (2, 1)
 
 
 def test_finished_run_still_answers(project: lineage.Project) -> None:
@@ -402,6 +443,59 @@ def test_log_keeps_each_value_exactly(project: lineage.Project, value: object, k
     assert run.history()[0].values == {"a": kept}
     assert type(run.history()[0].values["a"]) is type(kept)
     assert project.run(run.id).summary == {"a": summary}
+
+
+@pytest.mark.parametrize("step", [np.int64(7), np.uint8(7)])
+def test_log_takes_whole_numbers_of_any_type_as_steps(project: lineage.Project, step: Any) -> None:
+    """A step that was counted by numpy is one like any other."""
+    with project.start_run() as run:
+        run.log({"a": 1}, step=step)
+
+    assert [row.step for row in run.history()] == [7]
+
+
+@pytest.mark.parametrize("step", [np.float64(7), np.bool_(True), 2**62 - 1])
+def test_log_refuses_steps_that_are_none(project: lineage.Project, step: Any) -> None:
+    """What is no whole number, or has none after it, is refused before anything is kept."""
+    run = project.start_run()
+
+    with refused(project, InvalidInputError, "step .*: give a whole number, 0 or more"):
+        run.log({"a": 1}, step=step)
+
+
+_NUMBERS = st.integers(0, 2**62) | st.sampled_from([10**18 - 1, 10**18, 2**62 - 2])
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+_NAMES = st.text(min_size=1, max_size=5) | st.sampled_from(["\0", "\ud800", "x" * 513])
+
+
+@settings(max_examples=30)
+@given(_NUMBERS, _NAMES, _VALUES, st.text(max_size=5), st.integers(-(2**31), 2**31))
+def test_whatever_a_run_accepts_can_be_merged(step: int, name: str, value: object, words: str, exit_code: int) -> None:
+    """A run keeps nothing that the check of a file from elsewhere refuses: neither numbers, nor names, nor words."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = lineage.open(Path(folder, "theirs.lineage"))
+        with suppress(RuntimeError), project.start_run(id="r") as run:
+            calls: list[Callable[[], object]] = [
+                lambda: run.log({name: value}, step=step),
+                lambda: run.summary.update({name: value}),
+                lambda: run.update(name=name, notes=words, tags=[words]),
+                lambda: run.log_artifact(draft("d", metadata={name: value})),
+                lambda: run.use_artifact(draft("e"), words),
+                lambda: run.finish(exit_code=exit_code) if exit_code % 2 else None,
+            ]
+            for call in calls:
+                with suppress(InvalidInputError):
+                    call()
+            raise RuntimeError(words)
+        taken = lineage.open(Path(folder, "ours.lineage"))
+        taken.merge(project.file)
+
+        assert repr(taken.run("r").history()) == repr(project.run("r").history())
+        assert taken.run("r").record.error == project.run("r").record.error
 
 
 def test_log_keeps_nan_and_negative_zero(project: lineage.Project) -> None:
@@ -552,6 +646,19 @@ def test_config_that_became_wrong_in_place_stops_the_end_and_can_be_mended(proje
     assert project.run(run.id).status == "finished"
 
 
+def test_nested_keys_of_two_writers_are_both_kept(project: lineage.Project) -> None:
+    """Two objects of a run that put keys into one dict of its summary do not put each other's out."""
+    run = project.start_run(id="mine")
+    other = project.start_run(id="mine", resume="must")
+    run.summary["train"] = {"loss": 1, "deep": {"a": 1}}
+    other.summary["train"] = {"acc": 1, "deep": {"b": 1}}
+
+    other.flush()
+    run.finish()
+
+    assert project.run("mine").summary == {"train": {"loss": 1, "acc": 1, "deep": {"a": 1, "b": 1}}}
+
+
 def test_summary_that_a_batch_wrote_is_not_written_again(project: lineage.Project) -> None:
     """What another object of the run sets after the batch stays, since this one changed nothing since."""
     run = project.start_run(id="mine")
@@ -593,6 +700,50 @@ def test_log_artifact_of_a_path_is_called_after_run_and_file(project: lineage.Pr
 
 
 # --- the read handle ---
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.update(b=2),
+        lambda data: data.__setitem__("b", 2),
+        lambda data: data.setdefault("b", 2),
+        lambda data: data.pop("a"),
+        lambda data: data["a"].clear(),
+        lambda data: data["a"]["list"].append(3),
+        lambda data: data["a"]["list"].sort(),
+    ],
+)
+@pytest.mark.parametrize("what", ["config", "summary", "metadata"])
+def test_data_of_a_handle_is_not_changed_in_place(project: lineage.Project, what: str, change: Any) -> None:
+    """Nobody would write it: it says what does, and is JSON data like any other, whose copies are free."""
+    data = {"a": {"list": [2, 1]}}
+    with project.start_run(id="mine", config=data) as run:
+        run.summary.update(data)
+        version = run.log_artifact(draft("d", metadata=data))
+    handle = version if what == "metadata" else project.run("mine")
+    free = deepcopy(getattr(handle, what))
+
+    with pytest.raises(StateError, match=rf"{what} of .* is not changed in place: .*update\({what}=...\) changes it"):
+        change(getattr(handle, what))
+    change(free)
+
+    assert getattr(handle, what) == data
+    assert json.loads(json.dumps(getattr(handle, what))) == data
+    assert type(free) is dict
+
+
+def test_run_tells_how_it_went(project: lineage.Project) -> None:
+    """What the record knows, the handle has as an attribute."""
+    with project.start_run(id="mine"):
+        running = project.run("mine")
+    run = project.run("mine")
+
+    record = run.record
+    assert (running.ended_at, running.exit_code, running.error) == (None, None, None)
+    assert (run.started_at, run.ended_at, run.exit_code) == (record.started_at, record.ended_at, 0)
+    assert (run.host, run.user, run.error) == (record.host, record.user, None)
+    assert (run.code, run.environment) == (record.code, record.environment)
 
 
 def test_run_update_changes_only_what_is_given(project: lineage.Project) -> None:

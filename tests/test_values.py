@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import PurePosixPath
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -463,3 +464,32 @@ def test_listed_of_anything_else_is_refused(given_list: Any) -> None:
     """What yields nothing, or numbers, is no list of texts."""
     with pytest.raises(lineage.InvalidInputError, match="^tags .*: give a text, or a list of texts"):
         values.listed(given_list, "tags")
+
+
+# --- whole numbers ---
+
+
+@pytest.mark.parametrize("number", [7, np.int64(7), np.uint8(7)])
+def test_whole_number_of_any_type_is_an_int(number: Any) -> None:
+    """What counts as a whole number in Python counts here, and comes back as a plain one."""
+    found = values.whole_number(number, "depth", "a number of edges", lowest=7, highest=7)
+
+    assert (found, type(found)) == (7, int)
+
+
+@pytest.mark.parametrize("number", [True, np.bool_(True), 7.0, np.float64(7), "7", b"7", None, 6, 8, [7]])
+def test_whole_number_that_is_none_or_out_of_bounds_is_refused(number: Any) -> None:
+    """A bool is no number, and a float is none that counts."""
+    with pytest.raises(lineage.InvalidInputError, match="^depth .*: give a number of edges"):
+        values.whole_number(number, "depth", "a number of edges", lowest=7, highest=7)
+
+
+def test_numpy_counts_wherever_a_number_is_asked_for(project: lineage.Project) -> None:
+    """A depth, a number of versions to keep and an exit code may come out of an array."""
+    run = project.start_run(id="r")
+    versions = [run.log_artifact(lineage.Artifact(name, "dataset")) for name in "ab"]
+    run.finish(exit_code=np.int8(3))  # type: ignore[arg-type]  # numpy's are as good
+
+    assert [node.id for node in versions[0].ancestors(depth=np.int64(1))] == ["r"]  # type: ignore[arg-type]  # likewise
+    assert project.prune(keep_last=np.int64(1)).versions == ()  # type: ignore[arg-type]  # likewise
+    assert project.run("r").exit_code == 3

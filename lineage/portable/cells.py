@@ -18,6 +18,7 @@ from lineage.errors import LineageError
 from lineage.jsondata import parse_object
 from lineage.statements import foreign
 from lineage.values import (
+    MAX_WHOLE,
     RunStatus,
     alias_name,
     entry_path,
@@ -34,7 +35,8 @@ from lineage.values import (
 Check: TypeAlias = Callable[[object], object]
 """Returns something false, or raises a LineageError, where a value may not be."""
 
-_HIGHEST: Final = 10**18 - 1
+_LAST_NUMBER: Final = 10**18 - 1
+"""The version number of most digits that a reference can name."""
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _UID: Final = re.compile(r"[0-9a-hjkmnp-tv-z]{26}", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -66,7 +68,11 @@ def _digest(value: object) -> bool:
 
 
 def _count(value: object) -> bool:
-    return isinstance(value, int) and 0 <= value <= _HIGHEST
+    return isinstance(value, int) and 0 <= value <= MAX_WHOLE
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value <= _LAST_NUMBER
 
 
 def _positive(value: object) -> bool:
@@ -111,7 +117,7 @@ _CHECKS: Final[dict[str, tuple[Check, ...]]] = {
         known_name,
         _label,
         _maybe(_text),
-        _count,
+        _number,
         _time,
         _maybe(_time),
         _maybe(project_name),
@@ -143,7 +149,7 @@ _CHECKS: Final[dict[str, tuple[Check, ...]]] = {
     "metric": (_text, _count, _maybe(_json), _anything, _time),
     "version": (
         _uid,
-        _count,
+        _number,
         _maybe(_text),
         _object,
         _maybe(_count),

@@ -26,6 +26,7 @@ from lineage.values import (
     label,
     timestamp,
     timestamp_text,
+    whole_number,
 )
 
 
@@ -263,14 +264,10 @@ def _prunable(connection: sqlite3.Connection, rules: PruneRules) -> tuple[list[t
 def _check_rules(rules: PruneRules) -> None:
     if rules.keep_last is None and rules.older_than is None and not rules.expired:
         raise InvalidInputError("prune: say keep_last, older_than or expired, so that not every version goes")
-    if not _is_natural(rules.keep_last):
-        raise InvalidInputError(f"prune: keep_last {rules.keep_last!r} is not a number of 1 or more")
+    if rules.keep_last is not None:
+        whole_number(rules.keep_last, "prune: keep_last", "a number of 1 or more", lowest=1)
     if not _is_age(rules.older_than):
         raise InvalidInputError(f"prune: older_than {rules.older_than!r} is not a timedelta of 0 or more")
-
-
-def _is_natural(value: object) -> bool:
-    return value is None or (isinstance(value, int) and value >= 1)
 
 
 def _is_age(value: object) -> bool:
@@ -281,7 +278,7 @@ def _parameters(connection: sqlite3.Connection, rules: PruneRules) -> dict[str, 
     return {
         "artifact": None if rules.artifact is None else find_artifact(connection, known_name(rules.artifact)),
         "type": None if rules.type is None else label(rules.type, "artifact type"),
-        "keep_last": rules.keep_last,
+        "keep_last": None if rules.keep_last is None else int(rules.keep_last),
         "before": None if rules.older_than is None else _before(rules.older_than),
         "keep_aliased": int(rules.keep_aliased),
         "keep_tagged": int(rules.keep_tagged),

@@ -24,7 +24,7 @@ from lineage.upkeep.consistency import row_problems
 from lineage.upkeep.integrity import Progress, Seen, blob_problems, byte_problems, folder_problems, look_up
 from lineage.upkeep.mending import Step, plan, troubled
 from lineage.upkeep.problems import Problem, ProblemKind, guarded
-from lineage.values import shown
+from lineage.values import shown, whole_number
 
 __all__ = [
     "Problem",
@@ -168,9 +168,7 @@ def _checked_start(after: str) -> str:
 
 
 def _checked_limit(limit: int | None) -> int | None:
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
-        raise InvalidInputError(f"limit {shown(limit)}: give a number of bytes, 1 or more")
-    return limit
+    return None if limit is None else whole_number(limit, "limit", "a number of bytes, 1 or more", lowest=1)
 
 
 @dataclass(slots=True)

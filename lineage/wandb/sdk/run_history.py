@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import lineage
+from lineage.values import MAX_WHOLE
 from lineage.wandb.plain import DataError
 from lineage.wandb.sdk.run_end import anyway
 from lineage.wandb.sdk.run_media import Logged
@@ -16,8 +17,8 @@ from lineage.wandb.sdk.wandb_metric import Metric, MetricRules
 from lineage.wandb.sdk.wandb_summary import Summary
 from lineage.wandb.term import termwarn
 
-_LAST_STEP: Final = (1 << 62) - 2
-"""The last one that lineage takes is above it, so that there is a next."""
+_LAST_STEP: Final = MAX_WHOLE - 1
+"""So that there is a next."""
 
 
 class History:
@@ -60,7 +61,7 @@ class History:
             return
         logged = Logged.of(self._run.id, data)
         logged.put(self._project, self._run)
-        with self._run._lock:
+        with self._run._changing():
             if self._is_over(wanted, data):  # by now another thread may have gone on
                 return
             at = self.step if wanted is None else wanted

@@ -69,9 +69,9 @@ class Run(Accepted):
             self._find,
             self._use_for,
             allow_val_change=bool(settings.allow_val_change),
-            guard=lambda: run._lock,
+            guard=run._changing,
         )
-        self._summary = Summary(run.summary, self._check, lambda: run._lock)
+        self._summary = Summary(run.summary, self._check, run._changing)
         self._history = History(project, run, self._summary, self._started)
         self.starting_step = self._history.step
 

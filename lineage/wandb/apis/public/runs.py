@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NoReturn
 
+from lineage.edits import merged, merged_list, same
 from lineage.records import RunRecord
 from lineage.relations import html_table
 from lineage.values import RunStatus
@@ -25,7 +26,6 @@ from lineage.wandb.plain import plain_dict
 from lineage.wandb.sdk.artifacts._validators import validate_aliases, validate_tags
 from lineage.wandb.sdk.artifacts.artifact import Artifact
 from lineage.wandb.sdk.artifacts.artifact_base import Logged
-from lineage.wandb.sdk.artifacts.edits import merged, merged_list, same
 from lineage.wandb.term import termerror, termwarn
 
 _POLL: Final = 0.5

@@ -8,13 +8,13 @@ from datetime import timedelta
 from typing import Any, Self
 
 import lineage
+from lineage.edits import merged, merged_list
 from lineage.wandb.faces import faces
 from lineage.wandb.places import ArtifactPath, Place
 from lineage.wandb.sdk.artifacts._validators import ensure_logged, validate_aliases, validate_metadata, validate_tags
 from lineage.wandb.sdk.artifacts.artifact_base import Logged
 from lineage.wandb.sdk.artifacts.artifact_reading import Reading
 from lineage.wandb.sdk.artifacts.artifact_ttl import ArtifactTTL
-from lineage.wandb.sdk.artifacts.edits import merged, merged_list
 from lineage.wandb.sdk.artifacts.exceptions import ArtifactNotLoggedError, as_wandb
 from lineage.wandb.util import alias_is_version_index
 

@@ -17,10 +17,12 @@ def merged(taken: JsonObject, wanted: JsonObject, now: JsonObject) -> JsonObject
     Example:
         >>> merged({"a": 1, "b": 2}, {"a": 1, "c": 3}, {"a": 5, "b": 2})
         {'a': 5, 'c': 3}
+        >>> merged({}, {"train": {"acc": 1}}, {"train": {"loss": 2}})
+        {'train': {'loss': 2, 'acc': 1}}
     """
     result = {key: value for key, value in now.items() if key in wanted or key not in taken}
     for key, value in wanted.items():
-        before, current = taken.get(key), now.get(key)
+        before, current = taken.get(key, {}), now.get(key)  # two may have put an object where there was none
         if key in taken and same(before, value):
             continue
         if isinstance(before, dict) and isinstance(value, dict) and isinstance(current, dict):
