@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import ClassVar
 
 from lineage.held import held
 from lineage.jsondata import JsonObject
@@ -14,6 +15,7 @@ class RunFacts:
     """The attributes of a run, as they were when it was asked for."""
 
     __slots__ = ()
+    _columns: ClassVar = ("name", "id", "job_type", "status", "started_at")
     record: RunRecord
 
     @property
@@ -115,6 +117,7 @@ class VersionFacts:
     """The attributes of a version, as they were when it was asked for."""
 
     __slots__ = ()
+    _columns: ClassVar = ("reference", "type", "aliases", "size", "created_at")
     record: VersionRecord
 
     @property

@@ -8,6 +8,8 @@ from typing import Final, Generic, TypeVar, overload
 T = TypeVar("T")
 _PAGE: Final = 500
 """Records fetched together: about 2 ms."""
+_ROWS: Final = 20
+"""Of a table in a notebook."""
 
 
 class Listing(Sequence[T], Generic[T]):
@@ -54,3 +56,21 @@ class Listing(Sequence[T], Generic[T]):
 
     def __repr__(self) -> str:
         return f"<Listing of {len(self)}: {', '.join(map(repr, self[:3]))}{', …' if len(self) > 3 else ''}>"  # noqa: PLR2004 (as many as fit a line)
+
+    def _repr_html_(self) -> str:
+        """Return the first of them as a table for notebooks; every text is escaped."""
+        from html import escape  # noqa: PLC0415 (2 ms; notebooks only)
+
+        first = list(self[:_ROWS])
+        columns = getattr(first[0], "_columns", ()) if first else ()
+        rows = [[_cell(getattr(item, name)) for name in columns] or [repr(item)] for item in first]
+        head = "".join(f"<th>{name}</th>" for name in columns)
+        body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+        count = f"{len(self):,}" if len(self) <= _ROWS else f"the first {_ROWS} of {len(self):,}"
+        return f"<table><caption>{count}</caption><tr>{head}</tr>{body}</table>"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)

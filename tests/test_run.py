@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from copy import copy, deepcopy
 from dataclasses import dataclass
@@ -868,6 +868,32 @@ def test_run_handle_shows_itself_in_one_line_and_as_a_table(project: lineage.Pro
     assert "&lt;b&gt;first&lt;/b&gt;" in html
     assert "&lt;u&gt;" in html
     assert not {"<b>", "<i>", "<u>"} & set(html.replace("<", " <").split())
+
+
+def test_listing_shows_itself_as_a_table_of_its_first_items(project: lineage.Project) -> None:
+    """In a notebook the usual last line of a cell: some rows, fetched alone, with every text escaped."""
+    with project.batch():
+        for number in range(25):
+            project.start_run("train", f"<b>{number}</b>", id=f"r{number}").finish()
+        version = project.log_artifact(draft("d"), aliases=["best"])
+    loaded: list[int] = []
+
+    def load(keys: Sequence[int]) -> list[lineage.Run]:
+        loaded.extend(keys)
+        return [project.run(f"r{key}") for key in keys]
+
+    html = lineage.Listing(lambda: range(25), load)._repr_html_()
+
+    assert html.count("<tr>") == 21
+    assert "the first 20 of 25" in html
+    assert "<th>started_at</th>" in html
+    assert "<td>&lt;b&gt;19&lt;/b&gt;</td><td>r19</td><td>train</td><td>finished</td>" in html
+    assert loaded == list(range(20))
+    assert (
+        f"<td>d:v0</td><td>dataset</td><td>best, latest</td><td>{version.size}</td>" in project.versions()._repr_html_()
+    )
+    assert "d" in project.artifacts()._repr_html_()
+    assert "<caption>0</caption>" in project.runs(status="failed")._repr_html_()
 
 
 def test_run_handles_of_one_run_are_equal(project: lineage.Project) -> None:

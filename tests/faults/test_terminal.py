@@ -212,7 +212,7 @@ PAGES = pytest.mark.faults("P12 P22", "F119", "stored text is inert in notebooks
 def test_stored_text_is_inert_where_it_becomes_html(nasty: Path, ledger: Ledger) -> None:
     """A notebook shows it, and runs nothing of it."""
     project = lineage.open(nasty / "p.lineage", read_only=True)
-    for one in (project.run("run"), project.version("data")):
+    for one in (project.run("run"), project.version("data"), project.runs(), project.versions(), project.artifacts()):
         page = one._repr_html_()
         assert "alert(1)" in page or "script" not in page
         assert "<script" not in page
