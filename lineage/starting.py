@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -111,7 +112,7 @@ def _resumed(connection: sqlite3.Connection, id: str | None, resume: str) -> int
     if resume == "never" or record.deleted_at is not None:
         how = "and was deleted; choose another id" if record.deleted_at else "already; resume='allow' goes on with it"
         raise ConflictError(f"run {id!r} exists {how}", kind=ErrorKind.RUN_EXISTS)
-    owner = runs.other_owner(connection, key)
+    owner = runs.other_owner(connection, key, os.environ.get("LINEAGE_RUN_PID"))
     if owner is not None:
         import logging  # noqa: PLC0415 (5 ms; a run in two processes is rare)
 

@@ -124,9 +124,10 @@ def test_run_resumed_by_the_command_keeps_what_it_wrote(project: lineage.Project
         "raise SystemExit(4)"
     )
 
-    assert call("run", "--config", '{"epochs": 3}', *python(program)).code == 4
+    done = process("run", "--config", '{"epochs": 3}', *python(program))
 
     run = only_run(project)
+    assert (done.returncode, done.stderr) == (4, b"")  # the wrapper only waits: nobody is warned of it
     assert run.config == {"epochs": 3, "lr": 1}
     assert run.summary == {"loss": 0.5}
     assert (run.status, run.record.exit_code) == ("failed", 4)

@@ -75,7 +75,11 @@ def run(  # noqa: PLR0913, PLR0917 (options)
 
     The exit code is the command's, 128 and the signal's number if a signal ended it. Signals are passed on. The
     command finds the project in LINEAGE_PROJECT and the run in LINEAGE_RUN_ID, so that "lineage use" and "lineage
-    log" within it belong to the run. Outputs are logged if it succeeds; one that is missing then is an error.
+    log" within it belong to the run. A Python program within it goes on with the run, too, by
+
+    lineage.open().start_run(id=os.environ["LINEAGE_RUN_ID"], resume="must")
+
+    and otherwise makes one of its own. Outputs are logged if it succeeds; one that is missing then is an error.
     """
     project = settings.writing()
     wanted = [_output(project, text) for text in outputs]
@@ -135,7 +139,8 @@ def _log_output(active: ActiveRun, output: _Output, *, lenient: bool) -> None:
 
 def _run_command(project: Project, active: ActiveRun, arguments: tuple[str, ...]) -> tuple[int, bool]:
     """Return the command's exit code as a shell has it, and whether a signal ended it."""
-    environment = {**os.environ, "LINEAGE_PROJECT": os.fspath(project.file), "LINEAGE_RUN_ID": active.id}
+    told = {"LINEAGE_RUN_ID": active.id, "LINEAGE_RUN_PID": str(os.getpid())}  # the latter: who only waits for it
+    environment = {**os.environ, "LINEAGE_PROJECT": os.fspath(project.file), **told}
     with _passing_signals() as passing:
         try:
             process = subprocess.Popen(arguments, env=environment)  # noqa: S603 (what the user asked for)

@@ -177,11 +177,14 @@ def crashed_runs(connection: sqlite3.Connection) -> list[int]:
     return [key for key, *owner in rows if _is_dead(*owner)]
 
 
-def other_owner(connection: sqlite3.Connection, run: int) -> str | None:
-    """Return the process that a run is running in, as people say it; None if it is not running, or in this one."""
+def other_owner(connection: sqlite3.Connection, run: int, wrapper: str | None) -> str | None:
+    """Return the process that a run is running in, as people say it.
+
+    None if it is not running, or in this one, or in the one of this number, which wrapped this one and only waits.
+    """
     status, host, pid = connection.execute("SELECT status, host, pid FROM run WHERE id = ?", (run,)).fetchone()
     here = this_host()
-    if status != RunStatus.RUNNING or (host, pid) == (here.host, here.pid):
+    if status != RunStatus.RUNNING or (host == here.host and str(pid) in (str(here.pid), wrapper)):
         return None
     return f"process {pid} on {host}"
 
