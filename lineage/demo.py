@@ -316,7 +316,7 @@ def main(folder: Path, echo: Callable[[str], None] = print) -> None:
         StorageError: The folder cannot be made.
     """
     if any(find_spec(package) is None for package in ("numpy", "sklearn")):
-        raise NotFoundError("the demo needs scikit-learn; install the extra: pip install 'lineage-db[demo]'")
+        raise NotFoundError("the demo needs scikit-learn: pip install '.[demo]' in the folder of lineage")
     with storage_errors("cannot make the demo's folder"):
         folder.mkdir(parents=True, exist_ok=True)
     project = lineage.open(folder / "iv3.lineage")

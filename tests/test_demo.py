@@ -456,7 +456,7 @@ class TestErrors:
         """Where scikit-learn is missing, the error says what to install, and no folder appears."""
         monkeypatch.setitem(sys.modules, package, None)
 
-        with pytest.raises(lineage.NotFoundError, match=r"pip install 'lineage-db\[demo\]'"):
+        with pytest.raises(lineage.NotFoundError, match=r"pip install '\.\[demo\]'"):
             demo.main(tmp_path / "demo")
 
         assert not (tmp_path / "demo").exists()

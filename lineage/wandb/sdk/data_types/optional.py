@@ -27,8 +27,8 @@ def needed(module: str, purpose: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        message = f"{purpose} needs {module.partition('.')[0]}, which is not here: pip install 'lineage-db[{extra}]'"
-        raise Error(message) from error
+        message = f"{purpose} needs {module.partition('.')[0]}, which is not here"
+        raise Error(f"{message}: pip install '.[{extra}]' in the folder of lineage") from error
 
 
 def found(module: str) -> Any:
