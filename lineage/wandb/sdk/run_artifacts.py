@@ -195,7 +195,7 @@ class RunArtifacts:
         with self._project.batch():
             for part in self._project.versions(wanted, artifact=part_name(draft.name), order="number"):
                 draft.add_entries(part.files())
-                draft.metadata = {**part.metadata["metadata"], **draft.metadata}  # type: ignore[dict-item]  # upsert put a dict there
+                draft.metadata = {**part.record.metadata["metadata"], **draft.metadata}  # type: ignore[dict-item]  # upsert put a dict there
                 self._run.use_artifact(part, "part")
                 part.update(tags=[_TAKEN])
             version = anyway(self._run, lambda: self._run.log_artifact(draft, aliases=names))

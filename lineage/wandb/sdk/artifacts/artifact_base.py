@@ -72,7 +72,7 @@ class Words:
     def of(cls, logged: Logged) -> Words:
         """Return them as the handles have them."""
         source = logged.source
-        return cls(source.description, source.metadata, source.ttl, source.tags, logged.named.aliases)
+        return cls(source.description, source.record.metadata, source.ttl, source.tags, logged.named.aliases)
 
 
 class ArtifactBase:
