@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from typing import Any
 
+from lineage.held import held
 from lineage.jsondata import JsonObject, plain_object
 
 
@@ -75,3 +77,13 @@ class Document(MutableMapping[str, Any]):
         except KeyError:
             message = f"{self._what} has no {key!r}"
             raise AttributeError(message) from None
+
+
+def hold(document: Document, how: str) -> None:
+    """Let nothing inside be changed in place any more; `how` is what the error says that a try raises."""
+    vars(document)["_data"] = held(document, how)
+
+
+def free(document: Document) -> None:
+    """Take that back."""
+    vars(document)["_data"] = deepcopy(dict(document))

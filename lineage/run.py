@@ -16,7 +16,7 @@ from typing import Final, Self, Unpack, cast, overload
 
 from lineage.aliases import Mover
 from lineage.artifact import Artifact, is_logged
-from lineage.attributes import Document
+from lineage.attributes import Document, free, hold
 from lineage.capture import error_text
 from lineage.commit import Better, LogRequest, checked_request, log_draft, logged_version
 from lineage.edits import merged, same
@@ -247,11 +247,6 @@ class ActiveRun:
                 self._check_takes(connection)
                 self._write(connection)
 
-    def flush_if_owned(self) -> None:
-        """Flush, unless this is a forked copy of the process that started the run."""
-        if not self._forked and not self._finished:
-            self.flush()
-
     def _write(self, connection: sqlite3.Connection) -> None:
         """Write what changed here, key by key: a forked child, or another process that resumed the run, writes too.
 
@@ -461,12 +456,16 @@ class ActiveRun:
             self._write(connection)
             runs.end_run(connection, self._key, status=status, exit_code=exit_code, error=error, at=timestamp())
             self._store.database.after_undo(self._go_on)
+            hold(self.config, self._over("config"))
+            hold(self.summary, self._over("summary"))
             self._finished = True
             _active.discard(self)
 
     def _go_on(self) -> None:
         """Take back an end that was undone with its batch, or could not be committed: the run can be ended again."""
         with self._lock:
+            free(self.config)
+            free(self.summary)
             self._finished = False
             _active.add(self)
 
@@ -477,10 +476,13 @@ class ActiveRun:
 
     def _check_running(self, what: str | None = None) -> None:
         if self._finished:
-            how = "start another, or resume it: start_run(id=..., resume='must')"
-            if what is not None:
-                how = f"project.run({self.id!r}).update({what}=...) changes its {what}"
-            raise StateError(f"run {self.name!r} has finished; {how}", kind=ErrorKind.RUN_FINISHED)
+            raise StateError(self._over(what), kind=ErrorKind.RUN_FINISHED)
+
+    def _over(self, what: str | None) -> str:
+        how = "start another, or resume it: start_run(id=..., resume='must')"
+        if what is not None:
+            how = f"project.run({self.id!r}).update({what}=...) changes its {what}"
+        return f"run {self.name!r} has finished; {how}"
 
     def _check_there(self, connection: sqlite3.Connection) -> None:
         """Refuse a run whose row went with an undone batch: by now the row may be another run's."""
@@ -516,7 +518,8 @@ def _flush_active_runs() -> None:
     """At the end of the program, write what is buffered; a run that nobody finished is found as crashed."""
     for run in list(_active):
         with suppress(LineageError):  # nobody is left to tell; the run is found as crashed, its last second is lost
-            run.flush_if_owned()
+            if not run._forked and not run._finished:  # noqa: SLF001 (of this module); a forked copy is not the run's
+                run.flush()
 
 
 def _renew_locks() -> None:

@@ -198,7 +198,7 @@ def test_finish_twice_changes_nothing(project: lineage.Project) -> None:
 @pytest.mark.parametrize("inner", [False, True])
 def test_finish_in_a_batch_that_is_undone_is_taken_back(project: lineage.Project, inner: bool) -> None:
     """The run goes on, as the file says, and can be finished again; what it had to write is written then."""
-    run = project.start_run(id="mine")
+    run = project.start_run(id="mine", config={"layers": [1]})
     run.log({"a": 1})
 
     with project.batch() if inner else nullcontext():
@@ -207,10 +207,11 @@ def test_finish_in_a_batch_that_is_undone_is_taken_back(project: lineage.Project
             assert run.finished
             raise ZeroDivisionError
         taken_back = not run.finished
+    run.config.layers.append(2)
     run.finish()
 
     assert taken_back
-    assert project.run("mine").status == "finished"
+    assert (project.run("mine").status, project.run("mine").config) == ("finished", {"layers": [1, 2]})
     assert [row.values for row in project.run("mine").history()] == [{"a": 1.0}]
 
 
@@ -292,19 +293,20 @@ def test_call_of_a_finished_run_is_refused(project: lineage.Project, call: Any) 
         (lambda run: setattr(run.summary, "best", 1), "summary"),
         (lambda run: run.config.pop("lr"), "config"),
         (lambda run: run.config.clear(), "config"),
+        (lambda run: run.config["layers"].append(2), "config"),
     ],
 )
 def test_document_of_a_finished_run_takes_nothing(project: lineage.Project, change: Any, what: str) -> None:
     """Nobody would write it; the message says what does, and the run shows what is stored."""
-    with project.start_run(id="mine", config={"lr": 1}) as run:
+    with project.start_run(id="mine", config={"lr": 1, "layers": [1]}) as run:
         run.log({"loss": 0.5})
 
     message = rf"run '.*' has finished; project.run\('mine'\).update\({what}=...\) changes its {what}"
-    with refused(project, StateError, message, ErrorKind.RUN_FINISHED):
+    with unchanged(project), pytest.raises(StateError, match=message):
         change(run)
 
-    assert (dict(run.config), dict(run.summary)) == ({"lr": 1}, {"loss": 0.5})
-    assert json.dumps(deepcopy(dict(run.config))) == '{"lr": 1}'
+    assert (dict(run.config), dict(run.summary)) == ({"lr": 1, "layers": [1]}, {"loss": 0.5})
+    assert json.dumps(dict(run.config)) == '{"lr": 1, "layers": [1]}'
 
 
 @pytest.mark.parametrize("copied", [copy, deepcopy, lambda config: pickle.loads(pickle.dumps(config))])

@@ -979,7 +979,6 @@ METHODS: dict[type, dict[str, Callable[..., object]]] = {
     lineage.ActiveRun: {
         "log": lambda r: r.log({f"m{number}": number for number in range(1_000)}),
         "flush": lambda r: r.flush(),
-        "flush_if_owned": lambda r: r.flush_if_owned(),
         "history": lambda r: r.history(),
         "log_artifact": lambda r: r.log_artifact(draft("new", {"a": "2", "b": LARGE + "2"})),
         "logged_artifacts": lambda r: r.logged_artifacts(),
