@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import sqlite3
 import stat
@@ -205,8 +206,6 @@ def _name_of_copy(draft: Path, copy: Path) -> Path | None:
 
     None if one is of the same rows, as an upgrade leaves that was killed or refused: each further try would add one.
     """
-    import filecmp  # noqa: PLC0415 (0.6 ms, and upgrades are rare)
-
     name, number = copy, 2
     while os.path.lexists(name):
         if name.is_file() and filecmp.cmp(draft, name, shallow=False):

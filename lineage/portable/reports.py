@@ -104,7 +104,7 @@ class MergeReport:
         known_versions: See `known_runs`.
         references: Reference there and here of every new version, and of each known one whose two differ.
         decisions: What both have and disagree on, and what was taken.
-        deleted_here: Versions and runs that are live there, or in use, and deleted here: they stay deleted.
+        deleted_here: Versions and runs that are live there and deleted here: they stay deleted.
         deleted_there: Versions and runs that are deleted there and live here: they stay.
     """
 
