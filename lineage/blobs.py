@@ -8,7 +8,6 @@ handed out is hashed again. This module knows no database.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import threading
 from collections.abc import Iterable, Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lineage.errors import CorruptionError, ErrorKind, InvalidInputError, NotFoundError, StorageError
-from lineage.staging import COPY_BUFFER, Staged, Staging, removed_on_error
+from lineage.staging import Staged, Staging, copy_hashed, removed_on_error
 from lineage.system import (
     is_locked,
     note_own,
@@ -151,16 +150,17 @@ class BlobFolder:
             _refuse_link(target.parent)
             status = source.stat()
             if status.st_dev != self.root.stat().st_dev or status.st_nlink > 1:  # another project has it: see there
-                self._put_copy(source, target)
+                self._put_copy(staged.digest, source, target)
                 return
             with removed_on_error(source):
                 make_read_only(source)
             try:
                 os.link(source, target)
-            except OSError:  # damaged bytes lie there, or the file system has no hard links
-                self._put_copy(source, target)
+            except OSError:  # others were first, damaged bytes lie there, or the file system has no hard links
+                if not self.has(staged.digest, staged.size):
+                    self._put_copy(staged.digest, source, target)
 
-    def _put_copy(self, source: Path, target: Path) -> None:
+    def _put_copy(self, digest: Digest, source: Path, target: Path) -> None:
         """Put a copy in the place of a blob; it replaces what lies there.
 
         No two projects have one file for their bytes: what harms it would harm both.
@@ -168,7 +168,10 @@ class BlobFolder:
         copy = self.temporary / unique_name()
         with removed_on_error(copy):
             with source.open("rb") as reader, copy.open("xb") as writer:
-                shutil.copyfileobj(reader, writer, COPY_BUFFER)
+                copied, _ = copy_hashed(reader, writer.write)
+            if copied != digest:
+                message = f"the staged bytes {digest} have changed in {str(source)!r}; make the draft again"
+                raise CorruptionError(message, kind=ErrorKind.CONTENT_DAMAGED)
             make_read_only(copy)
             copy.rename(target)
 

@@ -292,6 +292,40 @@ def test_put_replaces_a_blob_of_the_wrong_size(blobs: BlobFolder) -> None:
     assert [child.name for child in blobs.temporary.iterdir() if child.is_file()] == []
 
 
+def test_put_that_was_overtaken_leaves_what_the_others_put(blobs: BlobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two programs may store the same bytes at once; the second finds them when it gives the name."""
+    first, second = (Staging(blobs.temporary) for _ in range(2))
+    one, other = (staging.stage(io.BytesIO(LARGE)) for staging in (first, second))
+    link = os.link
+
+    def overtaken(source: Path, target: Path) -> None:
+        monkeypatch.setattr(os, "link", link)
+        blobs.put(other)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", overtaken)
+    blobs.put(one)
+
+    assert other.path is not None
+    assert os.path.samestat(blobs.path_of(one.digest).stat(), other.path.stat())
+
+
+def test_put_copies_no_bytes_that_have_changed(blobs: BlobFolder) -> None:
+    """A copy is hashed: what is damaged while it waits gets no name."""
+    staging = blobs.new_staging()
+    staged = staging.stage(io.BytesIO(LARGE))
+    assert staged.path is not None
+    staged.path.write_bytes(LARGE[1:])
+    path = blobs.path_of(staged.digest)
+    path.parent.mkdir()
+    path.write_bytes(b"in the way")
+
+    with pytest.raises(CorruptionError, match="have changed in .*; make the draft again"):
+        blobs.put(staged)
+
+    assert path.read_bytes() == b"in the way"
+
+
 def test_put_where_no_hard_links_are_copies(blobs: BlobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file system such as FAT has one name for a file: the draft keeps its own there too."""
     staging = blobs.new_staging()
