@@ -203,9 +203,12 @@ def outdated_inputs(connection: sqlite3.Connection) -> list[Outdated]:
 
 
 def newest_among(connection: sqlite3.Connection, versions: Iterable[int]) -> list[int]:
-    """Return those of `versions` that ``latest`` names."""
+    """Return those of `versions` that ``latest`` names.
+
+    IN and no join: SQLite may find the aliases by their name, and goes over all of them for each version then.
+    """
     rows = connection.execute(
-        """SELECT l.version FROM json_each(?) n JOIN alias l ON l.version = n.value AND l.name = 'latest'""",
+        "SELECT version FROM alias WHERE name = 'latest' AND version IN (SELECT value FROM json_each(?))",
         (json_array(versions),),
     )
     return [row[0] for row in rows]
