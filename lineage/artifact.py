@@ -10,30 +10,27 @@ from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, TypeAlias
-from urllib.parse import quote
 
 from lineage.content import DraftEntry, held_bytes, listing
+from lineage.entries import shared, taken_over
 from lineage.errors import ErrorKind, InvalidInputError, LineageError, StateError
 from lineage.held import held
 from lineage.jsondata import JsonObject, plain_object
 from lineage.manifests import manifest_digest
 from lineage.newfile import NewFile, opened
 from lineage.records import Entry, VersionRecord
-from lineage.references import check_parts, resolve
+from lineage.references import resolve
 from lineage.staging import FORKED_DRAFT, INLINE_LIMIT, Staged, Staging, in_memory, temporary_staging
 from lineage.statcache import users_cache
 from lineage.store import Store
 from lineage.system import full_disk_errors, is_own, large_file, storage_errors, walk_statuses
 from lineage.tree import Tree
 from lineage.values import (
-    MAX_PATH,
-    MAX_WHOLE,
     Digest,
     artifact_name,
     callback,
     entry_path,
     file_path,
-    is_uri,
     label,
     prose,
     shown,
@@ -292,7 +289,7 @@ class Artifact:
             StateError: The draft was logged.
         """
         self._check_open()
-        by_uri = [_shared(source, name)] if isinstance(source, Entry) else resolve(source, name, checksum=checksum)
+        by_uri = [shared(source, name)] if isinstance(source, Entry) else resolve(source, name, checksum=checksum)
         found = list(by_uri)
         self._put([DraftEntry(entry, None) for entry in found], replace=False)
         return found
@@ -310,7 +307,7 @@ class Artifact:
             InvalidInputError: A path is taken by other content, or an entry is none that can be stored.
             StateError: The draft was logged.
         """
-        self._put([DraftEntry(_taken_over(entry), None) for entry in entries], replace=overwrite)
+        self._put([DraftEntry(taken_over(entry), None) for entry in entries], replace=overwrite)
 
     def remove(self, path: str | Entry) -> None:
         """Take a file, or all files below a folder, out of the draft.
@@ -470,53 +467,3 @@ def draft_from(name: str, type: str, description: str | None, metadata: JsonObje
     draft = Artifact(name, type, description, metadata)
     draft._tree.put([DraftEntry(entry, None) for entry in entries], replace=False)  # noqa: SLF001 (they were checked when they came in)
     return draft
-
-
-def _taken_over(entry: Entry) -> Entry:
-    """Return an entry of a version as an entry of a draft."""
-    if not isinstance(entry, Entry):
-        message = f"{shown(entry)} is no entry; version.files() gives some"
-        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-    path = entry_path(entry.path)
-    if not entry.stored:
-        return _checked_reference(entry, path)
-    uri = None if entry.uri is None else _checked_uri(entry)
-    return Entry(path, Digest.parse(entry.digest), _checked_size(entry), uri, stored=True, extra=_checked_extra(entry))
-
-
-def _shared(entry: Entry, name: str | None) -> Entry:
-    """Return an entry that shares the bytes of another version's, and says whose they are."""
-    path = entry_path(entry.path if name is None else name)
-    if not entry.stored:
-        return _checked_reference(entry, path)
-    if entry.version is None:
-        message = f"{entry.path!r} is an entry of a draft: log the draft first, or add the file itself"
-        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-    origin = "lineage:" + quote(f"{label(entry.version, 'version of an entry')}/{entry_path(entry.path)}")
-    return Entry(path, Digest.parse(entry.digest), _checked_size(entry), origin, stored=True)
-
-
-def _checked_reference(entry: Entry, path: str) -> Entry:
-    """Return a reference, at a path, if its columns can be stored: an entry can be made by hand."""
-    digest = None if entry.digest is None else label(entry.digest, f"digest of {entry.path!r}", longest=MAX_PATH)
-    return Entry(path, digest, _checked_size(entry), _checked_uri(entry), stored=False, extra=_checked_extra(entry))
-
-
-def _checked_extra(entry: Entry) -> JsonObject:
-    return plain_object(entry.extra, f"extra of {entry.path!r}") if entry.extra != {} else {}
-
-
-def _checked_uri(entry: Entry) -> str:
-    if not is_uri(entry.uri):
-        message = f"{entry.path!r}: {shown(entry.uri)} is no URI: an entry has stored bytes or a URI"
-        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-    check_parts(entry.uri or "")
-    return entry.uri or ""
-
-
-def _checked_size(entry: Entry) -> int | None:
-    size = entry.size
-    if (size is not None or entry.stored) and (type(size) is not int or not 0 <= size <= MAX_WHOLE):
-        message = f"size {shown(size)} of {entry.path!r}: give a number of bytes, or None for a URI of unknown size"
-        raise InvalidInputError(message, kind=ErrorKind.SOURCE_INVALID)
-    return size

@@ -425,6 +425,11 @@ def _flatten(data: Mapping[Any, object], prefix: str, result: JsonObject, copy: 
             raise
 
 
+def finite(value: JsonValue) -> JsonValue:
+    """Return a metric as a document can hold it: JSON has no NaN and no infinities."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _metric_name(key: object, prefix: str) -> str:
     if not isinstance(key, str):
         _refuse(f"metric {prefix}<{_type_name(key)}>: a name is text; convert it")  # its repr may be anything

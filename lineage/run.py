@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import math
 import os
 import sqlite3
 import threading
@@ -22,22 +21,13 @@ from lineage.commit import Better, LogRequest, checked_request, log_draft, logge
 from lineage.edits import merged, same
 from lineage.errors import ErrorKind, InvalidInputError, LineageError, NotFoundError, StateError
 from lineage.handles import Run, Version, load_runs
-from lineage.jsondata import JsonValue, flatten_metrics, plain_object
+from lineage.jsondata import JsonValue, finite, flatten_metrics, plain_object
 from lineage.recording import check_type, consume, named_version, noted_outside
 from lineage.records import MetricRow, RunRecord, VersionRecord
 from lineage.sources import Loggable, LogOptions, as_draft
 from lineage.statements import artifacts, runs
 from lineage.store import Store
-from lineage.values import (
-    MAX_WHOLE,
-    Reference,
-    RunStatus,
-    label,
-    listed,
-    shown,
-    timestamp,
-    whole_number,
-)
+from lineage.values import MAX_WHOLE, Reference, RunStatus, label, listed, shown, timestamp, whole_number
 
 _FLUSH_SECONDS: Final = 1.0
 _FLUSH_ROWS: Final = 1_000
@@ -190,7 +180,7 @@ class ActiveRun:
             self._rows.extend((name, step, value, at) for name, value in values.items())
             self._next_step = max(self._next_step, step + 1)
             for name, value in values.items() if update_summary else ():
-                self.summary[name] = _finite(value)
+                self.summary[name] = finite(value)
 
     def _flush_if_due(self) -> None:
         """Flush, if something has waited for its second, or there is much of it; not in a batch, which writes once."""
@@ -508,10 +498,6 @@ def running_here(store: Store) -> frozenset[str]:
         for run in list(_active)
         if run._process == here and run._store.path == store.path  # noqa: SLF001 (of this module)
     )
-
-
-def _finite(value: JsonValue) -> JsonValue:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _flush_active_runs() -> None:

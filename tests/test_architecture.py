@@ -28,7 +28,7 @@ LAYERS = [
     {"content", "migrations", "original", "statcache"},
     {"store"},
     {"graph", "references", "aliases", "exports", "adoption", "sealing", "generations"},
-    {"comparison", "staleness", "download", "tree"},
+    {"comparison", "staleness", "download", "tree", "entries"},
     {"upkeep"},
     {"artifact", "listing", "attributes", "relations", "changes"},
     {"commit", "handles"},
