@@ -279,11 +279,10 @@ def test_update_of_a_link_changes_what_it_stands_for(project: Project, model: Ve
     """There is one set of words, and both show it."""
     link = project.link(model, "Best models")
 
-    link.update(description="better", metadata={"iou": 0.9}, tags=["t2"], ttl=timedelta(days=1))
+    link.update(description="better", metadata={"iou": 0.9}, tags=["t2"])
 
     for one in (link, model.refresh(), project.version("Best models")):
         assert (one.description, one.metadata, one.tags) == ("better", {"iou": 0.9}, ("t2",))
-        assert one.ttl == timedelta(days=1)
     assert_store_sound(project)
 
 
