@@ -358,7 +358,7 @@ def test_parquet_without_pyarrow_says_what_to_install(monkeypatch: pytest.Monkey
     data = Table(columns=["a"], data=[[1]]).to_json(drawer)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
 
-    with pytest.raises(Error, match=r"pip install 'lineage-db\[tables\]'"):
+    with pytest.raises(Error, match=r"pip install '\.\[tables\]'"):
         Table.from_json(data, drawer)
 
 
