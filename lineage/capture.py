@@ -146,8 +146,9 @@ def code_of(command: Sequence[str]) -> CodeRecord:
 
 
 def _script_of(command: Sequence[str]) -> Path | None:
-    files = (Path(one) for place, one in enumerate(command) if place == 0 or Path(one).suffix in _SCRIPTS)
-    return next((path.resolve() for path in files if path.is_file()), None)
+    """Return the first word that names a script, else the program: it may be an interpreter, given by its path."""
+    files = [path for path in map(Path, command) if path.suffix in _SCRIPTS]
+    return next((path.resolve() for path in [*files, *map(Path, command[:1])] if path.is_file()), None)
 
 
 def _code(command: tuple[str, ...], script: Path | None) -> CodeRecord:

@@ -85,7 +85,8 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _fresh_capture(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No test sees what another one's process remembers, nor the repository of a hook it runs in."""
+    """No test sees what another one's process remembers, nor a repository of who runs it."""
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
@@ -779,6 +780,15 @@ def test_code_of_command_names_its_script_and_keeps_its_words(tmp_path: Path, mo
     assert record.command == ("python", "train.py", "--lr", "0.1")
     assert record.script == "train.py"
     assert record.script_digest == "eb0a329935d3b4eeb3296baab288f2594cb32f3152f5d26a98bb4ef488a954b2"
+
+
+def test_code_of_command_takes_no_interpreter_for_its_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is given by its path is a file as well, and never changes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text("pass")
+
+    assert capture.code_of([sys.executable, "train.py"]).script == "train.py"
+    assert str(capture.code_of([sys.executable, "-c", "pass"]).script).endswith(Path(sys.executable).resolve().name)
 
 
 def test_code_of_command_takes_no_data_file_for_its_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
