@@ -291,7 +291,7 @@ def _artifact(connection: sqlite3.Connection, draft: Artifact, mover: Mover) -> 
     if row is None:
         return artifacts.insert_artifact(connection, new_uid(), draft.name, draft.type, mover.at)
     if row[2] is not None:
-        artifacts.revive_artifact(connection, row[0], row[1])
+        artifacts.revive_artifact(connection, row[0])
     return row[0]
 
 

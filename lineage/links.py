@@ -50,7 +50,7 @@ def _shelf(connection: sqlite3.Connection, collection: str, source: VersionRecor
         message = f"collection {collection!r} {holds} type {type_!r}; {source.reference} has type {source.type!r}"
         raise InvalidInputError(message, kind=ErrorKind.TYPE_CLASH)
     if deleted_at is not None:
-        artifacts.revive_artifact(connection, key, type_)
+        artifacts.revive_artifact(connection, key)
     return key
 
 

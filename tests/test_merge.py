@@ -695,6 +695,16 @@ def test_type_clashes_are_refused_all_at_once(ours: lineage.Project, tmp_path: P
     assert (seal_of(ours), sorted(ours.blob_folder.rglob("*"))) == before
 
 
+def test_type_of_a_name_that_is_deleted_here_is_not_rewritten(ours: lineage.Project, tmp_path: Path) -> None:
+    """Its versions stay in the lineage as what they are."""
+    other = unrelated(tmp_path)
+    other.log_artifact(draft("model", {"x": "1"}, type="other"))
+    ours.delete_artifact("model", delete_aliases=True)
+
+    with pytest.raises(lineage.ConflictError, match="artifact 'model' has type 'model' here and 'other' there"):
+        ours.merge(other)
+
+
 def test_cycle_of_the_two_together_is_refused(ours: lineage.Project, theirs: lineage.Project) -> None:
     """Each is without one; the error names it in order."""
     first, second = add(ours, "first"), None

@@ -280,7 +280,7 @@ class _Union:
                 continue
             self.artifacts[key] = target.ours.id
             if target.grows and target.ours.deleted_at is not None and target.ours.project is None:
-                artifacts.revive_artifact(self.ours, target.ours.id, target.theirs.type)
+                artifacts.revive_artifact(self.ours, target.ours.id)
             if ("artifact", key) in self.plan.worded:
                 union.set_artifact_words(self.ours, target.ours.id, target.theirs)
 

@@ -69,7 +69,7 @@ def _shared_artifact(ours: sqlite3.Connection, theirs: sqlite3.Connection, row: 
 
 
 def _check_artifact(plan: Plan, row: ArtifactRow, found: ArtifactRow) -> None:
-    if row.type != found.type and found.deleted_at is None and row.deleted_at is None:
+    if row.type != found.type and row.deleted_at is None:  # also where it is deleted here: its versions keep their type
         plan.refuse(f"artifact {found.name!r} has type {found.type!r} here and {row.type!r} there")
     if bool(row.collection) != bool(found.collection) and row.next_number and found.next_number:
         plan.refuse(f"{found.name!r} is a collection of links in one project and an artifact in the other")

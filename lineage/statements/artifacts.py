@@ -72,9 +72,9 @@ def is_taken_by_another(connection: sqlite3.Connection, origin: Origin) -> bool:
     return row is not None
 
 
-def revive_artifact(connection: sqlite3.Connection, artifact: int, type: str) -> None:
-    """Take a deleted name into use again; its numbers go on."""
-    connection.execute("UPDATE artifact SET deleted_at = NULL, type = ? WHERE id = ?", (type, artifact))
+def revive_artifact(connection: sqlite3.Connection, artifact: int) -> None:
+    """Take a deleted name into use again; its numbers go on, and its type stays: its versions are in the lineage."""
+    connection.execute("UPDATE artifact SET deleted_at = NULL WHERE id = ?", (artifact,))
 
 
 def touch_artifact(connection: sqlite3.Connection, artifact: int, at: str) -> None:
