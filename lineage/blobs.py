@@ -11,7 +11,7 @@ import os
 import stat
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -90,14 +90,10 @@ class BlobFolder:
     @contextmanager
     def looking(self) -> Iterator[None]:
         """Keep ``gc`` out while bytes are read, also where nothing may be written; nothing is made for it."""
-        with ExitStack() as held:
-            if (os.getpid(), self.root) not in _storing.places:  # as in storing
-                with suppress(
-                    StorageError
-                ):  # where a lock cannot be had, gc has none either, or was told to go without
-                    held.enter_context(
-                        turn_to_look(self.root / "gc.lock", self.root / "gate.lock", timeout=self._timeout)
-                    )
+        if (os.getpid(), self.root) in _storing.places:  # as in storing
+            yield
+            return
+        with turn_to_look(self.root / "gc.lock", self.root / "gate.lock", timeout=self._timeout):
             yield
 
     @contextmanager

@@ -168,14 +168,16 @@ def queued_lock(path: Path, queue: Path, *, timeout: float, shared: bool = False
 def turn_to_look(path: Path, queue: Path, *, timeout: float) -> Iterator[None]:
     """Wait for a :func:`queued_lock` as who only looks, also where nothing may be written: no file is made or signed.
 
+    Where there is no lock to be had it does without: nobody ever wrote there, or the file system locks no file that is
+    open for reading, as NFS; to look is allowed all the same.
+
     Raises:
         BusyError: As of :func:`file_lock`.
     """
     patience = _Patience(timeout)
     with ExitStack() as held:
-        if os.access(path, os.R_OK) and os.access(queue, os.R_OK):  # else nobody ever wrote here, or we cannot know
-            with _held(queue, patience, before=path, looks=True):
-                held.enter_context(_held(path, patience, shared=True, looks=True))
+        with suppress(StorageError), _held(queue, patience, before=path, looks=True):
+            held.enter_context(_held(path, patience, shared=True, looks=True))
         yield
 
 

@@ -18,7 +18,7 @@ import pytest
 from ledger import Ledger
 
 from lineage.errors import BusyError, StorageError
-from lineage.system import file_lock, is_locked
+from lineage.system import file_lock, is_locked, turn_to_look
 
 pytestmark = pytest.mark.faults("P4 P15", "F53 F54", "a process is stopped, then killed, inside a transaction")
 
@@ -321,3 +321,43 @@ def test_eight_processes_that_want_the_lock_are_all_served(path: Path) -> None:
     assert Counter(order) == dict.fromkeys((str(process.pid) for process in processes), turns)
     first = {pid: place for place, pid in reversed(list(enumerate(order)))}
     print(f"first turns of the eight among {8 * turns}: {sorted(first.values())}")  # noqa: T201 (a figure for people)
+
+
+@pytest.mark.parametrize("kind", ["nothing", "a link", "a FIFO", "no right"])
+def test_turn_to_look_where_no_lock_can_be_had_does_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Looking is allowed where locking is not: NFS locks nothing that is open for reading, and there may be no file."""
+    path, queue = tmp_path / "lock", tmp_path / "queue"
+    if kind == "a link":
+        path.symlink_to(tmp_path / "elsewhere")
+    elif kind == "a FIFO":
+        os.mkfifo(queue)
+    elif kind == "no right":
+        path.touch()
+        queue.touch()
+
+        def refused(_descriptor: int, _mode: int) -> None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+        monkeypatch.setattr(fcntl, "flock", refused)
+    before = sorted(tmp_path.iterdir())
+
+    looked = []
+    with turn_to_look(path, queue, timeout=0):
+        looked.append(True)
+
+    assert looked == [True]
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_turn_to_look_passes_on_what_goes_wrong_while_one_looks(tmp_path: Path) -> None:
+    """Only the want of a lock is overlooked."""
+    for name in ("lock", "queue"):
+        (tmp_path / name).touch()
+
+    with pytest.raises(StorageError, match="the disk"), turn_to_look(tmp_path / "lock", tmp_path / "queue", timeout=0):
+        raise StorageError("the disk")
+
+    with file_lock(tmp_path / "lock", timeout=0):
+        pass
